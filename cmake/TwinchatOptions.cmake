@@ -1,0 +1,13 @@
+# Every option is prefixed. The server, the examples and the tests are built by default only when
+# this is the top-level project, so that add_subdirectory(libtwinchat) brings the library alone.
+option(TWINCHAT_BUILD_SERVER "Build twinchat-server" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_BUILD_TESTS "Build the tests and their support programs" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_WERROR "Treat warnings in our own code as errors" OFF)
+set(TWINCHAT_SANITIZE "" CACHE STRING "Sanitizers for the whole build: 'address,undefined' or 'thread'")
+set(TWINCHAT_HTTPLIB_INCLUDE_DIR "" CACHE PATH
+    "Folder with a header-only httplib.h to use in place of the system's cpp-httplib")
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
