@@ -1,0 +1,160 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "twinchat/error.h"
+#include "twinchat/export.h"
+#include "twinchat/model.h"
+#include "twinchat/session.h"
+#include "twinchat/store.h"
+
+namespace twinchat {
+
+// Runs a task soon, on a thread of its choosing, and never before it returns to its caller.
+using Executor = std::function<void(std::function<void()>)>;
+
+// A function of the program's that the model may call while it works on an answer.
+struct Tool {
+  FunctionDeclaration declaration;
+  // Gets the arguments as a JSON object and gives the result as one. An exception ends up as
+  // {"error": "the function failed"} with the model, never its text. May block; runs where the turn
+  // runs.
+  std::function<std::string(const std::string& args_json)> function;
+};
+
+// What holds for all turns of an assistant.
+struct AssistantOptions {
+  // Who the assistant is and how it speaks.
+  std::string system_prompt = {};
+  // How much of the conversation goes along with a question: at most so many answered turns ...
+  std::size_t history_turns = 20;
+  // ... and about so many tokens (by the model's own counts where it gave any). What is too much is
+  // dropped in steps of several turns, oldest first, so that consecutive requests share a prefix.
+  std::size_t history_tokens = 16'384;
+  GenerationConfig generation = {};
+  std::vector<Tool> tools = {};
+  // How often the model may call tools before it has to answer, in one turn.
+  int max_tool_rounds = 8;
+  // The longest message, in code points.
+  std::size_t max_message_length = 5'000;
+  // What a visitor is answered when the model refuses.
+  std::string refusal =
+      "I'm sorry, I can't help with that. Please ask me something else, or speak to a health "
+      "professional.";
+  // The end of a turn, waiting included, when a send gives no limit of its own.
+  std::chrono::milliseconds turn_timeout{180'000};
+  // Turns that may wait behind others of their session; one more fails with kResourceExhausted.
+  std::size_t max_queued_per_session = 16;
+  // Where start_send() does its work; empty: a few threads of the assistant's own.
+  Executor executor = {};
+  // The clock for what is stored. Empty: the system's.
+  std::function<Timestamp()> now = {};
+};
+
+// What holds for one send.
+struct SendOptions {
+  // Receives the answer's visible text as it comes; return false to stop the model there: the turn
+  // ends as cancelled, with what had come. Exceptions stop the turn and come out of send().
+  std::function<bool(std::string_view)> on_text = {};
+  // Stops the turn wherever it is.
+  std::stop_token stop_token = {};
+  // In place of AssistantOptions::turn_timeout.
+  std::optional<std::chrono::milliseconds> timeout = {};
+  // A name of the caller's for this message, at most 255 bytes: a second send under the same name in
+  // the same session gives the first one's answer, or goes on where it failed, and never asks or
+  // stores anything twice.
+  std::string idempotency_key = {};
+  // Over AssistantOptions::generation, field by field.
+  GenerationConfig generation = {};
+  // Applied to the session together with the message.
+  UserDetailsUpdate details = {};
+  // Create the session when there is none of that id.
+  bool create_session = false;
+  // Where this turn is worked on, in place of AssistantOptions::executor.
+  Executor executor = {};
+  // The limits of the model call, in place of the model's own.
+  std::optional<Timeouts> model_timeouts = {};
+};
+
+// Sessions, their messages, and a model that answers: the library's main class.
+//
+//   twinchat::Assistant assistant(twinchat::open_store("sqlite:///chat.db"),
+//                                 twinchat::make_gemini_model({.api_key = key}),
+//                                 {.system_prompt = "You are ..."});
+//   twinchat::Session session = assistant.create_session({.name = "Jane"});
+//   twinchat::Turn turn = assistant.send(session.session_id, "How can I reverse diabetes?");
+//
+// What a visitor wrote is stored before the model is asked, and the answer before it is handed
+// over. Only answered turns are sent to the model later, so a failed send leaves a session in which
+// the next send works. Turns of one session run one after the other in the order of their sends; turns of
+// different sessions run side by side.
+//
+// Thread safety: every function may be called from any number of threads at once.
+class TWINCHAT_EXPORT Assistant {
+ public:
+  using OnDone = std::function<void(Result<Turn>)>;
+
+  // Shares the store and the model with whoever else holds them. kInvalidArgument when one is
+  // null or an option is out of range.
+  Assistant(std::shared_ptr<Store> store, std::shared_ptr<Model> model,
+            AssistantOptions options = {});
+  // Cancels the turns under way, stores them as cancelled, and returns when every on_done has been
+  // called. Does not wait for the network.
+  ~Assistant();
+  Assistant(const Assistant&) = delete;
+  Assistant& operator=(const Assistant&) = delete;
+
+  // A new session with a fresh random UUID. kInvalidArgument for details that problems() refuses.
+  Session create_session(const UserDetails& user = {});
+
+  // The session, or nullopt.
+  std::optional<Session> find_session(std::string_view session_id);
+
+  // The session. kNotFound.
+  Session session(std::string_view session_id);
+
+  // Changes the details that `update` gives. kNotFound; kInvalidArgument for details that problems()
+  // refuses.
+  Session update_user(std::string_view session_id, const UserDetailsUpdate& update);
+
+  // What was said, oldest first; all of it unless `query` says otherwise. Empty for an unknown
+  // session.
+  std::vector<Message> messages(std::string_view session_id, const MessageQuery& query = {});
+
+  // The newest `limit` turns with how each ended, oldest first.
+  std::vector<Turn> history(std::string_view session_id, std::size_t limit = 100);
+
+  // Asks and waits. The Turn is complete, truncated or blocked (answer: the refusal), or cancelled
+  // when on_text returned false. Error when there is no answer:
+  //   kInvalidArgument  empty, too long or malformed text, bad details or key; nothing was stored
+  //   kNotFound         no such session (and create_session is off)
+  //   kAborted, kAlreadyExists   the idempotency key is in use, or was used for another text
+  //   kCancelled        stopped; what had come is stored
+  //   kDeadlineExceeded, kUnavailable, kResourceExhausted, kInternal and the others of the model's:
+  //                     the message is stored, the turn has failed (or is empty: reason EMPTY_ANSWER)
+  // on_text is called on the calling thread.
+  Turn send(std::string_view session_id, std::string_view text, SendOptions options = {});
+
+  // The same without waiting: returns at once, and `on_done` is called exactly once, on a thread of
+  // the executor. on_text is called there too, one piece at a time, before on_done. on_done must not
+  // throw, and must not destroy the assistant.
+  void start_send(std::string_view session_id, std::string_view text, SendOptions options,
+                  OnDone on_done);
+
+  // Turns under way or waiting.
+  std::size_t in_flight() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace twinchat

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "twinchat/export.h"
+#include "twinchat/store.h"
+
+namespace twinchat {
+
+// How a SQLite file is used.
+struct SqliteStoreOptions {
+  // How long to wait for another program's lock on the file before kUnavailable.
+  std::chrono::milliseconds busy_timeout{10'000};
+  // Whether a commit waits for the disk. Off, a power failure may lose the last commits (a crash of
+  // the process does not).
+  bool durable = true;
+  // Connections for reading at most; each costs about 100 KiB while it is kept.
+  std::size_t max_readers = 16;
+  // Create the file and the tables when they are missing. Off, a missing file is kNotFound and
+  // missing tables are kFailedPrecondition: what `check` wants.
+  bool create = true;
+  // Told in plain words about what an operator should know (an SQLite version with a known fault).
+  // Called while the store is being opened, on the opening thread.
+  std::function<void(const std::string&)> on_warning = {};
+};
+
+// Opens the SQLite file, or makes it.
+//
+// The tables are those of the Django deployments (chat_chatsession, chat_message), made the same
+// way when they are absent; what is the library's own is in tables named twinchat_*. A file that
+// Django made is taken as it is, and Django can go on using it. The file is in WAL mode from then
+// on, with foreign keys enforced. Missing twinchat_* tables are added by numbered migrations, each
+// in a transaction of its own.
+//
+// kFailedPrecondition for a schema from a newer version or tables that are not ours, kDataLoss for a
+// damaged file or one that is no SQLite database: such a file is left exactly as it was.
+// kUnavailable when it cannot be opened or written.
+//
+// A turn that a process left pending when it died is marked interrupted.
+//
+// Thread safety: as every Store. All writing goes through one connection; threads that write at the
+// same time share a commit. Readers have connections of their own and wait for nobody.
+TWINCHAT_EXPORT std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
+                                                         const SqliteStoreOptions& options = {});
+
+}  // namespace twinchat

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "twinchat/export.h"
+#include "twinchat/session.h"
+
+namespace twinchat {
+
+// Which messages of a session to read.
+struct MessageQuery {
+  // Only messages with a greater id; 0 from the beginning.
+  std::int64_t after_id = 0;
+  // At most so many, the oldest of them first; 0 for all.
+  std::size_t limit = 0;
+};
+
+// What begin_turn writes, in one transaction.
+struct NewTurn {
+  std::string session_id;
+  // Create the session when it is not there; otherwise an unknown one is kNotFound.
+  bool create_session = false;
+  // Applied to the session.
+  UserDetailsUpdate details = {};
+  // The visitor's message.
+  std::string text;
+  // The caller's name for this request, unique within the session; empty for none.
+  std::string idempotency_key = {};
+  // Tells whether a second request under the same key is the same request. The store compares it
+  // and knows nothing of how it is made.
+  std::string fingerprint = {};
+  Timestamp now = {};
+  // From then on a turn that is still pending was abandoned, whoever began it.
+  Timestamp expires_at = {};
+};
+
+// What begin_turn found or made.
+struct BegunTurn {
+  enum class Kind {
+    kNew,       // a new message and a new pending turn
+    kResumed,   // the key's earlier turn got no answer: its message stands, it is pending again
+    kReplayed,  // the key's earlier turn has its answer: nothing was written
+  };
+  Kind kind = Kind::kNew;
+  Turn turn;  // pending, or as it ended when kReplayed
+};
+
+// What finish_turn writes, in one transaction.
+struct FinishedTurn {
+  std::int64_t turn_id = 0;
+  TurnStatus status = TurnStatus::kFailed;  // anything but kPending
+  // Shown to the visitor and stored as a bot message; absent: no message is written.
+  std::optional<std::string> answer = {};
+  // What is to be sent for this turn after the visitor's message in later requests: opaque text
+  // that past_turns gives back unread.
+  std::string contents = {};
+  std::string finish_reason_raw = {};
+  std::string block_reason = {};
+  std::string model = {};
+  std::string model_version = {};
+  std::string response_id = {};
+  Usage usage = {};
+  std::chrono::milliseconds latency{0};
+  int attempts = 0;
+  std::string error_code = {};
+  Timestamp now = {};
+};
+
+// A turn as later requests need it.
+struct PastTurn {
+  std::int64_t turn_id = 0;  // 0 for a pair of messages that another program wrote
+  std::string user_text;
+  std::string answer_text;
+  std::string contents;  // as finish_turn got it; empty when another program wrote the pair
+  Usage usage;
+};
+
+// Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; the two that
+// come with the library are open_sqlite_store() and make_memory_store(), and
+// tests/contract holds the suite that every store must pass.
+//
+// Every function is one transaction: it has happened wholly, and durably as far as the store
+// promises durability, when it returns, or not at all when it throws. Errors are Error:
+// kNotFound for a session or turn that is not there, kUnavailable when the data cannot be reached
+// or written now (full disk, lock, lost connection), kDataLoss when it is damaged,
+// kFailedPrecondition when it is of a newer or foreign schema. No error text holds details or
+// messages of visitors.
+//
+// Blocking: functions may wait for the disk or the network, but never for a model.
+//
+// Thread safety: every function may be called from any number of threads at once.
+class TWINCHAT_EXPORT Store {
+ public:
+  Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  virtual ~Store();
+
+  // Adds a session with that public id and these details. kAlreadyExists when the id is taken.
+  virtual Session create_session(std::string_view session_id, const UserDetails& user,
+                                 Timestamp now) = 0;
+
+  // The session, or nullopt. The id is compared byte by byte.
+  virtual std::optional<Session> find_session(std::string_view session_id) = 0;
+
+  // Applies `update` and moves updated_at, also when the update is empty. kNotFound.
+  virtual Session update_user(std::string_view session_id, const UserDetailsUpdate& update,
+                              Timestamp now) = 0;
+
+  // The session's messages, oldest first. Empty for an unknown session.
+  virtual std::vector<Message> messages(std::string_view session_id, const MessageQuery& query) = 0;
+
+  // The session's turns, oldest first, whatever their status; at most the newest `limit`.
+  // Messages that another program wrote have no turn. Empty for an unknown session.
+  virtual std::vector<Turn> turns(std::string_view session_id, std::size_t limit) = 0;
+
+  // Finds or creates the session, applies the details, inserts the visitor's message and a pending
+  // turn, and moves updated_at. With an idempotency key that the session has seen: kAlreadyExists
+  // when the fingerprint differs; kAborted while that turn is pending (and not expired); otherwise
+  // the turn is resumed or replayed as BegunTurn says (complete, truncated and blocked turns are
+  // replayed, all others resumed). A resumed turn does not move the visitor's message.
+  virtual BegunTurn begin_turn(const NewTurn& turn) = 0;
+
+  // Closes a turn: inserts the answer as a bot message, records how it went, moves updated_at, and
+  // returns the turn. kNotFound when there is no such turn (its session was erased meanwhile).
+  // A turn that was marked interrupted in the meantime is closed all the same; one that has ended
+  // otherwise is left as it is and kFailedPrecondition is thrown.
+  virtual Turn finish_turn(const FinishedTurn& turn) = 0;
+
+  // The newest `limit` answered turns of the session, oldest first: complete and truncated ones with
+  // an answer, and question-answer pairs that another program wrote to the same tables. The turn
+  // `before_turn` and everything said after its message are left out; 0 leaves out nothing. The cost
+  // follows `limit`, not the length of the history.
+  virtual std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
+                                           std::size_t limit) = 0;
+};
+
+// Opens the store that `url` names, creating what is missing:
+//   sqlite:///relative/path.db   sqlite:////absolute/path.db   a SQLite file, see sqlite_store.h
+//   memory:                      nothing is kept
+// kInvalidArgument for any other form.
+TWINCHAT_EXPORT std::shared_ptr<Store> open_store(std::string_view url);
+
+}  // namespace twinchat
