@@ -68,8 +68,8 @@ struct SendOptions {
   std::stop_token stop_token = {};
   // In place of AssistantOptions::turn_timeout.
   std::optional<std::chrono::milliseconds> timeout = {};
-  // A name of the caller's for this message, at most 255 bytes: a second send under the same name in
-  // the same session gives the first one's answer, or goes on where it failed, and never asks or
+  // A name of the caller's for this message, at most 255 bytes: a second send under the same name
+  // in the same session gives the first one's answer, or goes on where it failed, and never asks or
   // stores anything twice.
   std::string idempotency_key = {};
   // Over AssistantOptions::generation, field by field.
@@ -94,8 +94,8 @@ struct SendOptions {
 //
 // What a visitor wrote is stored before the model is asked, and the answer before it is handed
 // over. Only answered turns are sent to the model later, so a failed send leaves a session in which
-// the next send works. Turns of one session run one after the other in the order of their sends; turns of
-// different sessions run side by side.
+// the next send works. Turns of one session run one after the other in the order of their sends;
+// turns of different sessions run side by side.
 //
 // Thread safety: every function may be called from any number of threads at once.
 class TWINCHAT_EXPORT Assistant {
@@ -121,8 +121,8 @@ class TWINCHAT_EXPORT Assistant {
   // The session. kNotFound.
   Session session(std::string_view session_id);
 
-  // Changes the details that `update` gives. kNotFound; kInvalidArgument for details that problems()
-  // refuses.
+  // Changes the details that `update` gives. kNotFound; kInvalidArgument for details that
+  // problems() refuses.
   Session update_user(std::string_view session_id, const UserDetailsUpdate& update);
 
   // What was said, oldest first; all of it unless `query` says otherwise. Empty for an unknown
@@ -139,13 +139,14 @@ class TWINCHAT_EXPORT Assistant {
   //   kAborted, kAlreadyExists   the idempotency key is in use, or was used for another text
   //   kCancelled        stopped; what had come is stored
   //   kDeadlineExceeded, kUnavailable, kResourceExhausted, kInternal and the others of the model's:
-  //                     the message is stored, the turn has failed (or is empty: reason EMPTY_ANSWER)
+  //                     the message is stored, the turn has failed (or is empty: reason
+  //                     EMPTY_ANSWER)
   // on_text is called on the calling thread.
   Turn send(std::string_view session_id, std::string_view text, SendOptions options = {});
 
   // The same without waiting: returns at once, and `on_done` is called exactly once, on a thread of
-  // the executor. on_text is called there too, one piece at a time, before on_done. on_done must not
-  // throw, and must not destroy the assistant.
+  // the executor. on_text is called there too, one piece at a time, before on_done. on_done must
+  // not throw, and must not destroy the assistant.
   void start_send(std::string_view session_id, std::string_view text, SendOptions options,
                   OnDone on_done);
 

@@ -21,8 +21,8 @@ struct FunctionCall {
 
 // What our function gave back.
 struct FunctionResponse {
-  std::string id = {};    // the id of the call that it answers
-  std::string name = {};  // and its name
+  std::string id = {};               // the id of the call that it answers
+  std::string name = {};             // and its name
   std::string response_json = "{}";  // a JSON object
 
   friend bool operator==(const FunctionResponse&, const FunctionResponse&) = default;
@@ -77,11 +77,11 @@ struct Usage {
 
 // Why the model stopped. The raw string is always kept beside it, for the list grows.
 enum class FinishReason {
-  kNone,           // none was given: the answer was cut
-  kStop,           // a natural end
-  kMaxTokens,      // the cap on output was hit
-  kContinuation,   // there would be more, under a token that this library does not follow
-  kSafety,         // these withdraw the answer
+  kNone,          // none was given: the answer was cut
+  kStop,          // a natural end
+  kMaxTokens,     // the cap on output was hit
+  kContinuation,  // there would be more, under a token that this library does not follow
+  kSafety,        // these withdraw the answer
   kRecitation,
   kLanguage,
   kBlocklist,

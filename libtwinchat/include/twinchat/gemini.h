@@ -24,8 +24,8 @@ struct RetryOptions {
   std::chrono::milliseconds max_server_delay{60'000};
   // How often an answer that ended well but has no text is asked for again.
   int max_empty_retries = 2;
-  // Retries may be at most this share of the calls of late (with a small allowance to begin with), so
-  // that an outage is not doubled; 0 sets no limit.
+  // Retries may be at most this share of the calls of late (with a small allowance to begin with),
+  // so that an outage is not doubled; 0 sets no limit.
   double budget_ratio = 0.2;
 };
 
@@ -49,11 +49,11 @@ struct SafetySetting {
 
 // What a family of models accepts. Found by the longest prefix of the model's name.
 struct ModelCapabilities {
-  std::string model_prefix;         // "" matches every model
-  bool sampling = true;             // temperature, topP, topK; else they are left out
-  bool thinking_budget = true;      // else it is left out
-  bool thinking_level = true;       // else it is left out
-  bool minimal_thinking = true;     // thinking level MINIMAL; else LOW is sent
+  std::string model_prefix;          // "" matches every model
+  bool sampling = true;              // temperature, topP, topK; else they are left out
+  bool thinking_budget = true;       // else it is left out
+  bool thinking_level = true;        // else it is left out
+  bool minimal_thinking = true;      // thinking level MINIMAL; else LOW is sent
   bool zero_thinking_budget = true;  // thinking budget 0; else it is left out
 };
 
@@ -93,18 +93,18 @@ struct GeminiOptions {
   std::string ca_file = {};
   // The largest answer that is read, in bytes.
   std::size_t max_answer_bytes = 8u << 20;
-  // Told in plain words about what an operator should know (a model that is being retired). Called on
-  // the client's I/O thread; must not block.
+  // Told in plain words about what an operator should know (a model that is being retired). Called
+  // on the client's I/O thread; must not block.
   std::function<void(const std::string&)> on_warning = {};
 };
 
 // A model that asks Google's Gemini API over HTTP (generateContent, or streamGenerateContent when
 // there is an on_text).
 //
-// One I/O thread carries all calls, over few connections (HTTP/2 where the server offers it), and no
-// thread is held while an answer is awaited. start() never blocks; on_text and on_answer are called
-// on the I/O thread. Destroying the model cancels what is under way, calls the on_answer of each
-// with kCancelled, and does not wait for the network.
+// One I/O thread carries all calls, over few connections (HTTP/2 where the server offers it), and
+// no thread is held while an answer is awaited. start() never blocks; on_text and on_answer are
+// called on the I/O thread. Destroying the model cancels what is under way, calls the on_answer of
+// each with kCancelled, and does not wait for the network.
 //
 // kInvalidArgument when the options cannot work: neither key nor token, an unusable URL, a
 // limit that is not positive.

@@ -27,7 +27,8 @@ struct GenerationConfig {
   std::optional<double> presence_penalty = {};
   std::optional<double> frequency_penalty = {};
   std::optional<int> thinking_budget = {};  // tokens; 0 off, -1 automatic; gemini-2.5
-  std::optional<std::string> thinking_level = {};  // "MINIMAL", "LOW", "MEDIUM", "HIGH"; gemini-3 on
+  std::optional<std::string> thinking_level =
+      {};  // "MINIMAL", "LOW", "MEDIUM", "HIGH"; gemini-3 on
   std::optional<bool> include_thoughts = {};
   std::optional<std::string> response_mime_type = {};    // "application/json" for JSON
   std::optional<std::string> response_json_schema = {};  // a JSON schema as text
@@ -40,8 +41,8 @@ struct GenerationConfig {
 
 // A function that the model may ask to be called.
 struct FunctionDeclaration {
-  std::string name;              // letters, digits, _ : . -; at most 64
-  std::string description = {};  // what it does and when to use it: the model reads this
+  std::string name;                         // letters, digits, _ : . -; at most 64
+  std::string description = {};             // what it does and when to use it: the model reads this
   std::string parameters_json_schema = {};  // a JSON schema for an object; empty: no parameters
 };
 
@@ -57,10 +58,11 @@ struct GenerateRequest {
 
 // The limits of one call. All are finite by default; the call ends at the first that is reached.
 struct Timeouts {
-  std::chrono::milliseconds connect{10'000};     // until connected, TLS included
-  std::chrono::milliseconds first_byte{60'000};  // from there to the first byte of the answer's body
-  std::chrono::milliseconds idle{60'000};        // between two bytes of the body
-  std::chrono::milliseconds total{180'000};      // of one attempt
+  std::chrono::milliseconds connect{10'000};  // until connected, TLS included
+  std::chrono::milliseconds first_byte{
+      60'000};                               // from there to the first byte of the answer's body
+  std::chrono::milliseconds idle{60'000};    // between two bytes of the body
+  std::chrono::milliseconds total{180'000};  // of one attempt
 
   friend bool operator==(const Timeouts&, const Timeouts&) = default;
 };
@@ -104,7 +106,7 @@ class TWINCHAT_EXPORT Model {
  public:
   using OnAnswer = std::function<void(Result<ModelAnswer>)>;
 
-  Model() = default;
+  Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
   virtual ~Model();
@@ -118,20 +120,18 @@ class TWINCHAT_EXPORT Model {
   virtual ModelAnswer generate(const GenerateRequest& request, const CallOptions& options) = 0;
 
   // Asks and returns at once; `on_answer` is called exactly once, on a thread of the model's, which
-  // it must not hold up, or before start() returns. An exception of another type than Error comes as
-  // kUnknown. The default runs generate() on a thread made for the call; the destructor of Model
-  // waits for those threads, so a derived class that relies on the default must call
-  // wait_for_started() in its own destructor if generate() uses its members.
+  // it must not hold up, or before start() returns. An exception of another type than Error comes
+  // as kUnknown. The default runs generate() on a thread made for the call. A derived class that
+  // relies on it and whose generate() uses members calls wait_for_started() in its destructor.
   virtual void start(GenerateRequest request, CallOptions options, OnAnswer on_answer);
 
  protected:
-  // Waits until every call that the default start() began has ended.
+  // Waits until every generate() that the default start() began has returned.
   void wait_for_started() noexcept;
 
  private:
   struct Started;
   std::shared_ptr<Started> started_;
-  std::shared_ptr<Started> started();
 };
 
 }  // namespace twinchat

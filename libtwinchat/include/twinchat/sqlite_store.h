@@ -37,8 +37,8 @@ struct SqliteStoreOptions {
 // on, with foreign keys enforced. Missing twinchat_* tables are added by numbered migrations, each
 // in a transaction of its own.
 //
-// kFailedPrecondition for a schema from a newer version or tables that are not ours, kDataLoss for a
-// damaged file or one that is no SQLite database: such a file is left exactly as it was.
+// kFailedPrecondition for a schema from a newer version or tables that are not ours, kDataLoss for
+// a damaged file or one that is no SQLite database: such a file is left exactly as it was.
 // kUnavailable when it cannot be opened or written.
 //
 // A turn that a process left pending when it died is marked interrupted.

@@ -133,10 +133,10 @@ class TWINCHAT_EXPORT Store {
   // otherwise is left as it is and kFailedPrecondition is thrown.
   virtual Turn finish_turn(const FinishedTurn& turn) = 0;
 
-  // The newest `limit` answered turns of the session, oldest first: complete and truncated ones with
-  // an answer, and question-answer pairs that another program wrote to the same tables. The turn
-  // `before_turn` and everything said after its message are left out; 0 leaves out nothing. The cost
-  // follows `limit`, not the length of the history.
+  // The newest `limit` answered turns of the session, oldest first: complete and truncated ones
+  // with an answer, and question-answer pairs that another program wrote to the same tables. The
+  // turn `before_turn` and everything said after its message are left out; 0 leaves out nothing.
+  // The cost follows `limit`, not the length of the history.
   virtual std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                            std::size_t limit) = 0;
 };
