@@ -67,7 +67,8 @@ std::optional<ApiError> unknown_name(const json& object, const std::set<std::str
   return std::nullopt;
 }
 
-// "gemini-3.5-flash-lite" -> 3.5 and "flash-lite"; aliases and other names give 0.
+// "gemini-3.5-flash-lite" -> 3.5 and "flash-lite", a view of the name given; aliases and other
+// names give 0.
 struct ModelName {
   int major = 0;
   int minor = 0;
@@ -94,7 +95,8 @@ ModelName parse_model(std::string_view model) {
 
 // gemini-3.6-flash, gemini-3.5-flash-lite and everything later.
 bool refuses_model_final(std::string_view model) {
-  const ModelName name = parse_model(served_model(model));
+  const std::string served = served_model(model);
+  const ModelName name = parse_model(served);
   if (name.major != 3) return name.major > 3;
   return name.minor >= 6 || (name.minor == 5 && name.rest.starts_with("flash-lite"));
 }
