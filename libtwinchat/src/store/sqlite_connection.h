@@ -1,0 +1,124 @@
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Exception.h>
+#include <SQLiteCpp/Statement.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "twinchat/error.h"
+#include "twinchat/session.h"
+
+namespace twinchat::sqlite {
+
+// The Error for what SQLite reported: the one table from its result codes to ours.
+Error to_error(const SQLite::Exception& exception);
+
+// Calls `body` and turns what SQLite throws into an Error.
+template <class F>
+auto translated(F&& body) {
+  try {
+    return body();
+  } catch (const SQLite::Exception& exception) {
+    throw to_error(exception);
+  }
+}
+
+// Whether the connection that reported this is of no further use: the file is gone, damaged or
+// cannot be read or written, and what the connection believes of it may be wrong.
+bool is_lost(const SQLite::Exception& exception) noexcept;
+
+// Whether another connection's lock was in the way.
+bool is_busy(const SQLite::Exception& exception) noexcept;
+
+// Whether the file has to be written before it can be read: another program died in the middle of a
+// transaction and its journal has to be rolled back.
+bool needs_recovery(const SQLite::Exception& exception) noexcept;
+
+// Whether two connections that write and checkpoint at the same time can damage a file under this
+// version of SQLite (the "WAL-reset" fault of 3.7.0 to 3.51.2, mended in 3.44.6 and 3.50.7 too).
+bool has_wal_reset_fault(int version_number) noexcept;
+
+// An open database with its prepared statements.
+//
+// Thread safety: one thread at a time.
+class Connection {
+ public:
+  enum class Access { kRead, kWrite, kCreate };
+
+  // Throws SQLite::Exception, as everything here does. The lock timeout is set before anything
+  // else.
+  Connection(const std::filesystem::path& file, Access access,
+             std::chrono::milliseconds busy_timeout);
+
+  SQLite::Database& database() noexcept { return database_; }
+
+  // Runs statements that give no rows and need no parameters.
+  void exec(const char* sql) { database_.exec(sql); }
+  // The first column of the first row; empty when there is none.
+  std::string text(const std::string& sql);
+  std::int64_t integer(const std::string& sql);
+
+  // The statement for that text, prepared once. The address is the key: `sql` is a named constant.
+  SQLite::Statement& prepared(const char* sql);
+
+  // Whether a transaction is open. SQLite ends one by itself after some errors.
+  bool in_transaction() const noexcept;
+  // Whether the file was renamed, removed or replaced since it was opened.
+  bool file_moved() const noexcept;
+
+ private:
+  SQLite::Database database_;
+  std::vector<std::pair<const char*, std::unique_ptr<SQLite::Statement>>> statements_;
+};
+
+// One use of a prepared statement: bind in order, step, read. The statement is reset at the end,
+// which also ends a read.
+//
+//   Query query(connection, kFindSession);
+//   query.bind(session_id);
+//   if (query.step()) ... query.integer(0)
+//
+// Bound strings are not copied: they must live as long as the Query.
+//
+// Thread safety: as the Connection's.
+class Query {
+ public:
+  Query(Connection& connection, const char* sql) : statement_(connection.prepared(sql)) {}
+  ~Query();
+  Query(const Query&) = delete;
+  Query& operator=(const Query&) = delete;
+
+  Query& bind(std::int64_t value);
+  Query& bind(const std::string& value);
+  Query& bind(std::string&&) = delete;
+  Query& bind(const std::optional<std::string>& value);
+  Query& bind(std::optional<std::string>&&) = delete;
+  Query& bind_null();
+
+  // Whether there is a (further) row.
+  bool step() { return statement_.executeStep(); }
+  // Runs a statement that gives no rows.
+  void run() { statement_.exec(); }
+
+  // The columns of the row, from 0.
+  std::int64_t integer(int column) const { return statement_.getColumn(column).getInt64(); }
+  std::string text(int column) const { return statement_.getColumn(column).getString(); }
+  std::optional<std::string> optional_text(int column) const;
+  bool is_null(int column) const { return statement_.isColumnNull(column); }
+  // kDataLoss when the text is no time.
+  Timestamp time(int column) const;
+
+ private:
+  SQLite::Statement& statement_;
+  int next_ = 1;
+};
+
+}  // namespace twinchat::sqlite

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "store/sqlite_connection.h"
+
+namespace twinchat::sqlite {
+
+// What a file turned out to be.
+struct SchemaState {
+  bool has_sessions = false;
+  bool has_messages = false;
+  int version = 0;  // of our own tables; 0 when there are none
+  bool wal = false;
+
+  bool complete() const noexcept;
+};
+
+// Looks at the file without changing it. Throws Error: kFailedPrecondition for tables that are not
+// ours or of a newer version, kDataLoss for what is damaged; and SQLite::Exception.
+SchemaState inspect(Connection& connection);
+
+// Looks through the whole file for damage. kDataLoss. Takes about a second for 500 MB.
+void check_pages(Connection& connection);
+
+// Creates what is missing and brings our tables to the present version. Another process that does
+// the same at the same time does no harm.
+void migrate(Connection& connection);
+
+}  // namespace twinchat::sqlite

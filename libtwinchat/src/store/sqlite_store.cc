@@ -1,0 +1,569 @@
+#include "twinchat/sqlite_store.h"
+
+#include <SQLiteCpp/Database.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "store/process_owner.h"
+#include "store/sqlite_connection.h"
+#include "store/sqlite_readers.h"
+#include "store/sqlite_schema.h"
+#include "store/sqlite_time.h"
+#include "store/sqlite_writer.h"
+#include "store/turn_rules.h"
+#include "twinchat/error.h"
+
+namespace twinchat {
+namespace {
+
+using sqlite::Connection;
+using sqlite::Query;
+using sqlite::time_text;
+
+// Bigger files are not looked through when they are opened: a start must not take seconds.
+constexpr std::int64_t kLargestCheckedFile = 32 << 20;
+// Pages in the WAL from which a commit also checkpoints, and what the WAL file shrinks to when it
+// had to grow beyond because a reader held on to an old state.
+constexpr char kWriterSettings[] =
+    "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=8388608";
+constexpr char kReaderSettings[] =
+    "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
+
+Error no_such_session() {
+  return Error(ErrorCode::kNotFound, "There is no such session.");
+}
+Error no_such_turn() {
+  return Error(ErrorCode::kNotFound, "There is no such turn.");
+}
+
+// --- Sessions
+
+#define SESSION_COLUMNS "id, session_id, user_name, user_email, user_phone, created_at, updated_at"
+
+constexpr char kFindSession[] =
+    "SELECT " SESSION_COLUMNS " FROM chat_chatsession WHERE session_id = ?";
+constexpr char kInsertSession[] =
+    "INSERT INTO chat_chatsession (session_id, user_name, user_email, user_phone, created_at, "
+    "updated_at) VALUES (?, ?, ?, ?, ?, ?)";
+constexpr char kUpdateSession[] =
+    "UPDATE chat_chatsession SET user_name = ?, user_email = ?, user_phone = ?, updated_at = ? "
+    "WHERE id = ?";
+constexpr char kTouchSession[] = "UPDATE chat_chatsession SET updated_at = ? WHERE id = ?";
+
+std::optional<Session> find_session(Connection& connection, const std::string& session_id) {
+  Query query(connection, kFindSession);
+  query.bind(session_id);
+  if (!query.step()) return std::nullopt;
+  Session session;
+  session.id = query.integer(0);
+  session.session_id = query.text(1);
+  session.user = {query.optional_text(2), query.optional_text(3), query.optional_text(4)};
+  session.created_at = query.time(5);
+  session.updated_at = query.time(6);
+  return session;
+}
+
+Session insert_session(Connection& connection, const std::string& session_id,
+                       const UserDetails& user, Timestamp now) {
+  const std::string time = time_text(now);
+  Query query(connection, kInsertSession);
+  query.bind(session_id).bind(user.name).bind(user.email).bind(user.phone).bind(time).bind(time);
+  query.run();
+  Session session;
+  session.id = connection.database().getLastInsertRowid();
+  session.session_id = session_id;
+  session.user = user;
+  session.created_at = now;
+  session.updated_at = now;
+  return session;
+}
+
+// Brings the details and the time of the last change to the row.
+void update_session(Connection& connection, Session& session, const UserDetailsUpdate& update,
+                    Timestamp now) {
+  update.apply_to(session.user);
+  session.updated_at = now;
+  const std::string time = time_text(now);
+  Query query(connection, kUpdateSession);
+  query.bind(session.user.name).bind(session.user.email).bind(session.user.phone).bind(time);
+  query.bind(session.id).run();
+}
+
+void touch_session(Connection& connection, std::int64_t id, Timestamp now) {
+  const std::string time = time_text(now);
+  Query query(connection, kTouchSession);
+  query.bind(time).bind(id).run();
+}
+
+// --- Messages
+
+constexpr char kMessages[] =
+    "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM "
+    "chat_chatsession WHERE session_id = ?) AND id > ? ORDER BY id LIMIT ?";
+constexpr char kInsertMessage[] =
+    "INSERT INTO chat_message (content, is_bot, created_at, session_id) VALUES (?, ?, ?, ?)";
+
+std::int64_t insert_message(Connection& connection, std::int64_t session, const std::string& text,
+                            bool is_bot, Timestamp now) {
+  const std::string time = time_text(now);
+  Query query(connection, kInsertMessage);
+  query.bind(text).bind(is_bot ? 1 : 0).bind(time).bind(session).run();
+  return connection.database().getLastInsertRowid();
+}
+
+// LIMIT's way to say "all" is a negative number.
+std::int64_t sql_limit(std::size_t limit) {
+  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(limit, kMost));
+}
+
+// --- Turns
+
+#define TURN_QUERY                                                                              \
+  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "             \
+  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "         \
+  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, " \
+  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at FROM twinchat_turn AS t "    \
+  "JOIN chat_chatsession AS s ON s.id = t.session_id JOIN chat_message AS q ON q.id = "         \
+  "t.user_message_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
+
+constexpr char kTurn[] = TURN_QUERY "WHERE t.id = ?";
+constexpr char kNewestTurns[] = TURN_QUERY
+    "WHERE t.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
+    "ORDER BY t.id DESC LIMIT ?";
+constexpr char kTurnByKey[] =
+    "SELECT id, status, fingerprint, expires_at, owner FROM twinchat_turn WHERE session_id = ? AND "
+    "idempotency_key = ?";
+constexpr char kInsertTurn[] =
+    "INSERT INTO twinchat_turn (session_id, user_message_id, status, idempotency_key, fingerprint, "
+    "contents, finish_reason, block_reason, model, model_version, response_id, prompt_tokens, "
+    "cached_tokens, output_tokens, thought_tokens, total_tokens, latency_ms, attempts, error_code, "
+    "owner, created_at, expires_at) VALUES (?, ?, 'pending', ?, ?, '', '', '', '', '', '', 0, 0, "
+    "0, "
+    "0, 0, 0, 0, '', ?, ?, ?)";
+constexpr char kResumeTurn[] =
+    "UPDATE twinchat_turn SET status = 'pending', answer_message_id = NULL, contents = '', "
+    "finish_reason = '', block_reason = '', model = '', model_version = '', response_id = '', "
+    "prompt_tokens = 0, cached_tokens = 0, output_tokens = 0, thought_tokens = 0, total_tokens = "
+    "0, "
+    "latency_ms = 0, attempts = 0, error_code = '', owner = ?, expires_at = ?, finished_at = NULL "
+    "WHERE id = ?";
+constexpr char kTurnToFinish[] =
+    "SELECT t.status, t.session_id FROM twinchat_turn AS t JOIN chat_chatsession AS s ON s.id = "
+    "t.session_id JOIN chat_message AS q ON q.id = t.user_message_id WHERE t.id = ?";
+constexpr char kFinishTurn[] =
+    "UPDATE twinchat_turn SET status = ?, answer_message_id = ?, contents = ?, finish_reason = ?, "
+    "block_reason = ?, model = ?, model_version = ?, response_id = ?, prompt_tokens = ?, "
+    "cached_tokens = ?, output_tokens = ?, thought_tokens = ?, total_tokens = ?, latency_ms = ?, "
+    "attempts = ?, error_code = ?, finished_at = ? WHERE id = ?";
+constexpr char kPendingTurns[] =
+    "SELECT id, owner, expires_at FROM twinchat_turn WHERE status = 'pending'";
+constexpr char kInterruptTurn[] =
+    "UPDATE twinchat_turn SET status = 'interrupted', finished_at = ? WHERE id = ? AND status = "
+    "'pending'";
+
+TurnStatus stored_status(const std::string& text) {
+  if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
+  throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
+}
+
+Message read_message(const Query& query, int column) {
+  return {query.integer(column), query.text(column + 1), query.integer(column + 2) != 0,
+          query.time(column + 3)};
+}
+
+Turn read_turn(const Query& query) {
+  Turn turn;
+  turn.id = query.integer(0);
+  turn.session_id = query.text(1);
+  turn.status = stored_status(query.text(2));
+  turn.finish_reason_raw = query.text(3);
+  turn.finish_reason = finish_reason_from(turn.finish_reason_raw);
+  turn.block_reason = query.text(4);
+  turn.model = query.text(5);
+  turn.model_version = query.text(6);
+  turn.response_id = query.text(7);
+  turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
+                query.integer(12)};
+  turn.latency = std::chrono::milliseconds(query.integer(13));
+  turn.attempts = static_cast<int>(query.integer(14));
+  turn.error_code = query.text(15);
+  turn.user_message = read_message(query, 16);
+  if (!query.is_null(20)) turn.answer = read_message(query, 20);
+  return turn;
+}
+
+Turn load_turn(Connection& connection, std::int64_t id) {
+  Query query(connection, kTurn);
+  query.bind(id);
+  if (!query.step()) throw no_such_turn();
+  return read_turn(query);
+}
+
+// --- What is sent to the model again
+
+constexpr char kMessageOfTurn[] =
+    "SELECT user_message_id FROM twinchat_turn WHERE id = ? AND session_id = ?";
+constexpr char kWalk[] =
+    "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, EXISTS (SELECT 1 FROM "
+    "twinchat_turn AS b WHERE b.answer_message_id = m.id) FROM chat_message AS m LEFT JOIN "
+    "twinchat_turn AS t ON t.user_message_id = m.id WHERE m.session_id = ? AND m.id < ? ORDER BY "
+    "m.id DESC LIMIT ?";
+constexpr char kPastTurn[] =
+    "SELECT q.content, a.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, "
+    "t.thought_tokens, t.total_tokens FROM chat_message AS q JOIN chat_message AS a ON a.id = ?2 "
+    "LEFT JOIN twinchat_turn AS t ON t.user_message_id = q.id WHERE q.id = ?1";
+
+// How many messages are looked at for so many turns: enough for a long row of failures in between.
+std::size_t walk_length(std::size_t limit) {
+  constexpr std::size_t kMost = 1'000'000;
+  return std::min(limit, kMost) * 16 + 1'024;
+}
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(std::filesystem::path file, SqliteStoreOptions options)
+      : file_(std::move(file)),
+        options_(std::move(options)),
+        owner_(this_process()),
+        writer_([this] { return open_writer(); }),
+        readers_([this] { return open_reader(); }, options_.max_readers) {
+    options_.create = false;  // from here on, a missing file is a fault
+    writer_.run([](Connection& connection) { return interrupt_abandoned_turns(connection); });
+  }
+
+  Session create_session(std::string_view session_id, const UserDetails& user,
+                         Timestamp now) override {
+    const std::string key(session_id);
+    return writer_.run([&](Connection& connection) {
+      if (twinchat::find_session(connection, key)) {
+        throw Error(ErrorCode::kAlreadyExists, "A session with this id exists already.");
+      }
+      return insert_session(connection, key, user, now);
+    });
+  }
+
+  std::optional<Session> find_session(std::string_view session_id) override {
+    const std::string key(session_id);
+    return readers_.run(
+        [&](Connection& connection) { return twinchat::find_session(connection, key); });
+  }
+
+  Session update_user(std::string_view session_id, const UserDetailsUpdate& update,
+                      Timestamp now) override {
+    const std::string key(session_id);
+    return writer_.run([&](Connection& connection) {
+      std::optional<Session> session = twinchat::find_session(connection, key);
+      if (!session) throw no_such_session();
+      update_session(connection, *session, update, now);
+      return std::move(*session);
+    });
+  }
+
+  std::vector<Message> messages(std::string_view session_id, const MessageQuery& which) override {
+    const std::string key(session_id);
+    return readers_.run([&](Connection& connection) {
+      Query query(connection, kMessages);
+      query.bind(key).bind(which.after_id).bind(which.limit == 0 ? -1 : sql_limit(which.limit));
+      std::vector<Message> messages;
+      while (query.step()) messages.push_back(read_message(query, 0));
+      return messages;
+    });
+  }
+
+  std::vector<Turn> turns(std::string_view session_id, std::size_t limit) override {
+    const std::string key(session_id);
+    return readers_.run([&](Connection& connection) {
+      Query query(connection, kNewestTurns);
+      query.bind(key).bind(sql_limit(limit));
+      std::vector<Turn> turns;
+      while (query.step()) turns.push_back(read_turn(query));
+      std::reverse(turns.begin(), turns.end());
+      return turns;
+    });
+  }
+
+  BegunTurn begin_turn(const NewTurn& turn) override {
+    return writer_.run([&](Connection& connection) { return begin(connection, turn); });
+  }
+
+  Turn finish_turn(const FinishedTurn& turn) override {
+    if (turn.status == TurnStatus::kPending) {
+      throw Error(ErrorCode::kInvalidArgument, "A turn cannot be finished as pending.");
+    }
+    return writer_.run([&](Connection& connection) { return finish(connection, turn); });
+  }
+
+  std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
+                                   std::size_t limit) override {
+    const std::string key(session_id);
+    return readers_.run([&](Connection& connection) {
+      std::vector<PastTurn> turns;
+      const std::optional<Session> session = twinchat::find_session(connection, key);
+      if (!session) return turns;
+      for (const PastTurnWalk::Found& found :
+           walk_back(connection, session->id, before_turn, limit)) {
+        Query query(connection, kPastTurn);
+        query.bind(found.user_message_id).bind(found.answer_message_id);
+        if (!query.step()) continue;
+        PastTurn turn;
+        turn.turn_id = found.turn_id;
+        turn.user_text = query.text(0);
+        turn.answer_text = query.text(1);
+        turn.contents = query.text(2);
+        turn.usage = {query.integer(3), query.integer(4), query.integer(5), query.integer(6),
+                      query.integer(7)};
+        turns.push_back(std::move(turn));
+      }
+      std::reverse(turns.begin(), turns.end());
+      return turns;
+    });
+  }
+
+ private:
+  BegunTurn begin(Connection& connection, const NewTurn& turn) const {
+    std::optional<Session> session = twinchat::find_session(connection, turn.session_id);
+    if (!session && !turn.create_session) throw no_such_session();
+    if (!session) session = insert_session(connection, turn.session_id, {}, turn.now);
+
+    BegunTurn begun;
+    std::int64_t id = 0;
+    if (!turn.idempotency_key.empty()) {
+      Query query(connection, kTurnByKey);
+      query.bind(session->id).bind(turn.idempotency_key);
+      if (query.step()) {
+        id = query.integer(0);
+        const TurnStatus status = stored_status(query.text(1));
+        if (query.text(2) != turn.fingerprint) {
+          throw Error(ErrorCode::kAlreadyExists,
+                      "This idempotency key was used for another message.");
+        }
+        if (status == TurnStatus::kPending && query.time(3) > turn.now &&
+            !has_surely_ended(query.text(4))) {
+          throw Error(ErrorCode::kAborted, "This message is being answered right now.",
+                      {.retryable = true});
+        }
+        begun.kind = is_replayed(status) ? BegunTurn::Kind::kReplayed : BegunTurn::Kind::kResumed;
+      }
+    }
+    if (begun.kind == BegunTurn::Kind::kReplayed) {
+      begun.turn = load_turn(connection, id);
+      begun.turn.replayed = true;
+      return begun;
+    }
+
+    update_session(connection, *session, turn.details, turn.now);
+    const std::string now = time_text(turn.now);
+    const std::string expires_at = time_text(turn.expires_at);
+    if (begun.kind == BegunTurn::Kind::kResumed) {
+      Query(connection, kResumeTurn).bind(owner_).bind(expires_at).bind(id).run();
+    } else {
+      const std::int64_t message =
+          insert_message(connection, session->id, turn.text, false, turn.now);
+      Query query(connection, kInsertTurn);
+      query.bind(session->id).bind(message);
+      if (turn.idempotency_key.empty()) {
+        query.bind_null();
+      } else {
+        query.bind(turn.idempotency_key);
+      }
+      query.bind(turn.fingerprint).bind(owner_).bind(now).bind(expires_at).run();
+      id = connection.database().getLastInsertRowid();
+    }
+    begun.turn = load_turn(connection, id);
+    return begun;
+  }
+
+  static Turn finish(Connection& connection, const FinishedTurn& turn) {
+    std::int64_t session = 0;
+    {
+      Query query(connection, kTurnToFinish);
+      query.bind(turn.turn_id);
+      if (!query.step()) throw no_such_turn();
+      const TurnStatus status = stored_status(query.text(0));
+      if (status != TurnStatus::kPending && status != TurnStatus::kInterrupted) {
+        throw Error(ErrorCode::kFailedPrecondition, "The turn has ended already.");
+      }
+      session = query.integer(1);
+    }
+    const std::string status = to_string(turn.status);
+    const std::string now = time_text(turn.now);
+    {
+      std::optional<std::int64_t> answer;
+      if (turn.answer) {
+        answer = insert_message(connection, session, *turn.answer, true, turn.now);
+      }
+      Query query(connection, kFinishTurn);
+      query.bind(status);
+      if (answer) {
+        query.bind(*answer);
+      } else {
+        query.bind_null();
+      }
+      query.bind(turn.contents).bind(turn.finish_reason_raw).bind(turn.block_reason);
+      query.bind(turn.model).bind(turn.model_version).bind(turn.response_id);
+      query.bind(turn.usage.prompt_tokens).bind(turn.usage.cached_tokens);
+      query.bind(turn.usage.output_tokens).bind(turn.usage.thought_tokens);
+      query.bind(turn.usage.total_tokens).bind(turn.latency.count()).bind(turn.attempts);
+      query.bind(turn.error_code).bind(now).bind(turn.turn_id).run();
+    }
+    touch_session(connection, session, turn.now);
+    return load_turn(connection, turn.turn_id);
+  }
+
+  static std::vector<PastTurnWalk::Found> walk_back(Connection& connection, std::int64_t session,
+                                                    std::int64_t before_turn, std::size_t limit) {
+    std::int64_t before_message = std::numeric_limits<std::int64_t>::max();
+    if (before_turn != 0) {
+      Query query(connection, kMessageOfTurn);
+      query.bind(before_turn).bind(session);
+      if (query.step()) before_message = query.integer(0);
+    }
+    PastTurnWalk walk(limit);
+    Query query(connection, kWalk);
+    query.bind(session).bind(before_message).bind(sql_limit(walk_length(limit)));
+    while (!walk.done() && query.step()) {
+      PastTurnWalk::Step step;
+      step.message_id = query.integer(0);
+      step.is_bot = query.integer(1) != 0;
+      if (!query.is_null(2)) {
+        step.turn_id = query.integer(2);
+        step.status = stored_status(query.text(3));
+        step.answer_id = query.integer(4);
+      }
+      step.answers_a_turn = query.integer(5) != 0;
+      walk.take(step);
+    }
+    return walk.found();
+  }
+
+  // Returns how many they were.
+  static int interrupt_abandoned_turns(Connection& connection) {
+    const Timestamp now =
+        std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+    std::vector<std::int64_t> abandoned;
+    {
+      Query query(connection, kPendingTurns);
+      while (query.step()) {
+        if (query.time(2) <= now || has_surely_ended(query.text(1))) {
+          abandoned.push_back(query.integer(0));
+        }
+      }
+    }
+    const std::string time = time_text(now);
+    for (std::int64_t id : abandoned) {
+      Query(connection, kInterruptTurn).bind(time).bind(id).run();
+    }
+    return static_cast<int>(abandoned.size());
+  }
+
+  std::unique_ptr<Connection> open_reader() const {
+    auto connection =
+        std::make_unique<Connection>(file_, Connection::Access::kRead, options_.busy_timeout);
+    connection->exec(kReaderSettings);
+    return connection;
+  }
+
+  // Opens the file, having made sure that it may be written, and makes what is missing in it.
+  std::unique_ptr<Connection> open_writer() const {
+    std::error_code ignored;
+    const bool exists = std::filesystem::exists(file_, ignored);
+    if (!exists && !options_.create) {
+      throw Error(ErrorCode::kUnavailable, "The database file is not there.", {.retryable = true});
+    }
+    const bool complete = exists && inspect_before_writing();
+    auto connection = std::make_unique<Connection>(
+        file_, exists ? Connection::Access::kWrite : Connection::Access::kCreate,
+        options_.busy_timeout);
+    switch_to_wal(*connection);
+    connection->exec(options_.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+    connection->exec(kWriterSettings);
+    if (!complete) sqlite::migrate(*connection);
+    return connection;
+  }
+
+  // Whether all tables are there. Throws for a file that is not to be touched, which is why this
+  // connection cannot write.
+  bool inspect_before_writing() const {
+    const auto look = [this](Connection::Access access) {
+      Connection connection(file_, access, options_.busy_timeout);
+      const sqlite::SchemaState state = sqlite::inspect(connection);
+      const std::int64_t size =
+          connection.integer("PRAGMA page_count") * connection.integer("PRAGMA page_size");
+      if (size <= kLargestCheckedFile) sqlite::check_pages(connection);
+      if (!state.complete() && !options_.create) {
+        throw Error(ErrorCode::kFailedPrecondition,
+                    "The database lacks tables: it has to be migrated first.");
+      }
+      return state.complete();
+    };
+    try {
+      return look(Connection::Access::kRead);
+    } catch (const SQLite::Exception& exception) {
+      if (!sqlite::needs_recovery(exception)) throw;
+    }
+    return look(Connection::Access::kWrite);
+  }
+
+  // SQLite does not wait for other connections here, whatever the timeout.
+  void switch_to_wal(Connection& connection) const {
+    const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;
+    for (;;) {
+      try {
+        if (connection.text("PRAGMA journal_mode=WAL") == "wal") return;
+        throw Error(ErrorCode::kUnavailable, "The file system does not allow SQLite's WAL mode.");
+      } catch (const SQLite::Exception& exception) {
+        if (!sqlite::is_busy(exception) || std::chrono::steady_clock::now() >= deadline) throw;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  const std::filesystem::path file_;
+  SqliteStoreOptions options_;
+  const std::string owner_;
+  // The readers close first: the last connection to close tidies up the WAL, and only the writer
+  // may do that.
+  sqlite::Writer writer_;
+  sqlite::Readers readers_;
+};
+
+}  // namespace
+
+std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
+                                         const SqliteStoreOptions& options) {
+  if (file.empty()) throw Error(ErrorCode::kInvalidArgument, "The database file has no name.");
+  if (options.on_warning && sqlite::has_wal_reset_fault(SQLite::getLibVersionNumber())) {
+    options.on_warning(
+        std::string("SQLite ") + SQLite::getLibVersion() +
+        " can damage a database in WAL mode when two connections write at the same moment (fixed "
+        "in "
+        "3.51.3, 3.50.7 and 3.44.6). This program writes through one connection only; do not let "
+        "another program write to the file while it runs.");
+  }
+  // An absolute path keeps its meaning when the program changes its directory, and cannot be one of
+  // the names that SQLite reads in its own way.
+  const std::filesystem::path absolute = std::filesystem::absolute(file);
+  std::error_code ignored;
+  if (!options.create && !std::filesystem::exists(absolute, ignored)) {
+    throw Error(ErrorCode::kNotFound, "The database file does not exist.",
+                {.diagnostic = absolute.string()});
+  }
+  try {
+    return sqlite::translated([&]() -> std::shared_ptr<Store> {
+      return std::make_shared<SqliteStore>(absolute, options);
+    });
+  } catch (const Error& error) {
+    ErrorDetails details = error.details();
+    details.diagnostic =
+        absolute.string() + (details.diagnostic.empty() ? "" : ": " + details.diagnostic);
+    throw Error(error.code(), error.what(), std::move(details));
+  }
+}
+
+}  // namespace twinchat

@@ -1,0 +1,138 @@
+#include "store/sqlite_writer.h"
+
+#include <exception>
+#include <new>
+
+namespace twinchat::sqlite {
+namespace {
+
+constexpr char kBegin[] = "BEGIN IMMEDIATE";
+constexpr char kCommit[] = "COMMIT";
+constexpr char kRollBack[] = "ROLLBACK";
+constexpr char kSavepoint[] = "SAVEPOINT job";
+constexpr char kRelease[] = "RELEASE job";
+constexpr char kUndo[] = "ROLLBACK TO job";
+
+// Errors go from the thread that ran into them to others: each gets one of its own.
+Error fresh_copy(const Error& error) {
+  return Error(error.code(), error.what(), error.details());
+}
+
+Error current_error() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return fresh_copy(error);
+  } catch (const SQLite::Exception& exception) {
+    return to_error(exception);
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::kResourceExhausted, "There is not enough memory to do this.");
+  } catch (const std::exception&) {
+    return Error(ErrorCode::kInternal, "The database operation failed.");
+  }
+}
+
+}  // namespace
+
+Writer::Writer(std::function<std::unique_ptr<Connection>()> open)
+    : open_(std::move(open)), connection_(open_()) {}
+
+void Writer::execute(Job& job) {
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&job);
+  while (!job.done && led_) job.wake.wait(lock);
+  if (!job.done) {
+    led_ = true;
+    lock.unlock();
+    const std::vector<Job*> batch = carry_out_queue();
+    lock.lock();
+    led_ = false;
+    // The mutex is held while they are woken: a job lives on its thread's stack and is gone as soon
+    // as that thread sees that it is done.
+    for (Job* other : batch) {
+      other->done = true;
+      if (other != &job) other->wake.notify_one();
+    }
+    if (!queue_.empty()) queue_.front()->wake.notify_one();
+  }
+  lock.unlock();
+  if (job.error) throw *job.error;
+}
+
+std::vector<Writer::Job*> Writer::carry_out_queue() noexcept {
+  // Whoever comes while another program's lock is waited for joins this transaction.
+  std::optional<Error> failure = begin();
+  std::vector<Job*> batch;
+  {
+    std::lock_guard lock(mutex_);
+    batch.swap(queue_);
+  }
+  for (Job* job : batch) {
+    if (failure) break;
+    failure = run_one(*job, batch.size() == 1);
+  }
+  if (!failure) failure = commit();
+  if (failure) {
+    roll_back();
+    for (Job* job : batch) {
+      if (!job->error) job->error.emplace(fresh_copy(*failure));
+    }
+  }
+  return batch;
+}
+
+std::optional<Error> Writer::begin() {
+  try {
+    if (connection_ && (lost_ || connection_->file_moved())) connection_.reset();
+    if (!connection_) {
+      connection_ = open_();
+      lost_ = false;
+    }
+    Query(*connection_, kBegin).run();
+    return std::nullopt;
+  } catch (const SQLite::Exception& exception) {
+    lost_ = is_lost(exception);
+    return to_error(exception);
+  } catch (...) {
+    return current_error();
+  }
+}
+
+// Returns the error that ends the whole transaction; one that concerns the job alone is put there.
+std::optional<Error> Writer::run_one(Job& job, bool alone) {
+  try {
+    if (!alone) Query(*connection_, kSavepoint).run();
+    try {
+      job.operation(*connection_);
+    } catch (const SQLite::Exception& exception) {
+      if (is_lost(exception) || !connection_->in_transaction()) throw;
+      job.error.emplace(to_error(exception));
+    } catch (...) {
+      job.error.emplace(current_error());
+    }
+    if (job.error) Query(*connection_, alone ? kRollBack : kUndo).run();
+    if (!alone) Query(*connection_, kRelease).run();
+    return std::nullopt;
+  } catch (const SQLite::Exception& exception) {
+    lost_ = is_lost(exception);
+    return to_error(exception);
+  }
+}
+
+std::optional<Error> Writer::commit() {
+  if (!connection_->in_transaction()) return std::nullopt;  // the only job failed and is undone
+  try {
+    Query(*connection_, kCommit).run();
+    return std::nullopt;
+  } catch (const SQLite::Exception& exception) {
+    lost_ = is_lost(exception);
+    return to_error(exception);
+  }
+}
+
+void Writer::roll_back() noexcept {
+  if (!connection_ || !connection_->in_transaction()) return;
+  if (connection_->database().tryExec(kRollBack) != SQLite::OK) lost_ = true;
+}
+
+}  // namespace twinchat::sqlite

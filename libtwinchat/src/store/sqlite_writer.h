@@ -1,0 +1,76 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "store/sqlite_connection.h"
+#include "twinchat/error.h"
+
+namespace twinchat::sqlite {
+
+// The one connection that writes. Threads that write at the same time share a transaction and so a
+// wait for the disk: each queues its operation, one of them carries out all that are queued, and
+// nobody returns before the commit that holds their operation.
+//
+// Within a shared transaction every operation has a savepoint: one that throws leaves no trace and
+// does not disturb the others. When the transaction as a whole fails, all of them get the error and
+// nothing has been written.
+//
+// After an error that puts the connection itself in doubt, and when the file was moved, it is
+// closed and opened anew for the next operation; so writing goes on by itself once the disk
+// recovers.
+//
+// Thread safety: any number of threads at once.
+class Writer {
+ public:
+  // `open` makes the connection, now and whenever it has to be made again. What it throws now comes
+  // out of the constructor.
+  explicit Writer(std::function<std::unique_ptr<Connection>()> open);
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // Calls `operation(connection)` in a transaction, on this thread or on another that is writing,
+  // and returns its result after the commit. Throws Error: the operation's, or the transaction's.
+  template <class F>
+  auto run(F&& operation) {
+    std::optional<std::invoke_result_t<F&, Connection&>> result;
+    Job job([&](Connection& connection) { result.emplace(operation(connection)); });
+    execute(job);
+    return std::move(*result);
+  }
+
+ private:
+  struct Job {
+    explicit Job(std::function<void(Connection&)> f) : operation(std::move(f)) {}
+    std::function<void(Connection&)> operation;
+    std::optional<Error> error = {};
+    bool done = false;
+    std::condition_variable wake = {};
+  };
+
+  void execute(Job& job);
+  // What the leader does; none of them throws, errors go to the jobs.
+  std::vector<Job*> carry_out_queue() noexcept;
+  std::optional<Error> begin();
+  std::optional<Error> run_one(Job& job, bool alone);
+  std::optional<Error> commit();
+  void roll_back() noexcept;
+
+  const std::function<std::unique_ptr<Connection>()> open_;
+
+  // Held by the leader alone, from one leader to the next under the mutex.
+  std::unique_ptr<Connection> connection_;
+  bool lost_ = false;
+
+  std::mutex mutex_;
+  std::vector<Job*> queue_;  // guarded by mutex_
+  bool led_ = false;         // guarded by mutex_: some thread is carrying out a transaction
+};
+
+}  // namespace twinchat::sqlite

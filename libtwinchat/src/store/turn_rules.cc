@@ -1,0 +1,42 @@
+#include "store/turn_rules.h"
+
+#include <array>
+
+namespace twinchat {
+
+std::optional<TurnStatus> turn_status_from(std::string_view text) noexcept {
+  static constexpr std::array kAll{TurnStatus::kPending,   TurnStatus::kComplete,
+                                   TurnStatus::kTruncated, TurnStatus::kBlocked,
+                                   TurnStatus::kEmpty,     TurnStatus::kFailed,
+                                   TurnStatus::kCancelled, TurnStatus::kInterrupted};
+  for (TurnStatus status : kAll) {
+    if (text == to_string(status)) return status;
+  }
+  return std::nullopt;
+}
+
+bool is_replayed(TurnStatus status) noexcept {
+  return status == TurnStatus::kComplete || status == TurnStatus::kTruncated ||
+         status == TurnStatus::kBlocked;
+}
+
+bool is_history(TurnStatus status) noexcept {
+  return status == TurnStatus::kComplete || status == TurnStatus::kTruncated;
+}
+
+void PastTurnWalk::take(const Step& step) {
+  if (done()) return;
+  const std::int64_t following_bot = following_bot_;
+  following_bot_ = 0;
+  if (step.is_bot) {
+    if (!step.answers_a_turn) following_bot_ = step.message_id;
+  } else if (step.turn_id != 0) {
+    if (step.answer_id != 0 && is_history(step.status)) {
+      found_.push_back({step.turn_id, step.message_id, step.answer_id});
+    }
+  } else if (following_bot != 0) {
+    found_.push_back({0, step.message_id, following_bot});
+  }
+}
+
+}  // namespace twinchat

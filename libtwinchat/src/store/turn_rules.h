@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "twinchat/session.h"
+
+namespace twinchat {
+
+// What every store decides the same way.
+
+// The status that to_string() spells so; nullopt for any other text.
+std::optional<TurnStatus> turn_status_from(std::string_view text) noexcept;
+
+// Whether a second request under the same idempotency key gets what is stored.
+bool is_replayed(TurnStatus status) noexcept;
+
+// Whether later requests to the model carry the turn, given that it has an answer.
+bool is_history(TurnStatus status) noexcept;
+
+// Picks the answered turns out of a session's messages.
+//
+// A message that begins a turn counts by what became of the turn. A message without one, directly
+// followed by a bot message that answers no turn, is a pair that another program wrote.
+//
+// Thread safety: none; made for one call.
+class PastTurnWalk {
+ public:
+  struct Step {
+    std::int64_t message_id = 0;
+    bool is_bot = false;
+    std::int64_t turn_id = 0;                  // the turn that the message begins; 0 for none
+    TurnStatus status = TurnStatus::kPending;  // of that turn
+    std::int64_t answer_id = 0;                // its answer; 0 for none
+    bool answers_a_turn = false;               // for bot messages
+  };
+  struct Found {
+    std::int64_t turn_id = 0;  // 0 for a pair
+    std::int64_t user_message_id = 0;
+    std::int64_t answer_message_id = 0;
+  };
+
+  explicit PastTurnWalk(std::size_t limit) : limit_(limit) {}
+
+  // Takes the messages from the newest to the oldest, until done().
+  void take(const Step& step);
+  bool done() const noexcept { return found_.size() >= limit_; }
+  // Newest first.
+  const std::vector<Found>& found() const noexcept { return found_; }
+
+ private:
+  std::size_t limit_;
+  std::vector<Found> found_;
+  std::int64_t following_bot_ = 0;  // the message after the one to come, when it may be its answer
+};
+
+}  // namespace twinchat
