@@ -1,0 +1,466 @@
+#include "http/connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include "http/httplib_adapter.h"
+
+namespace twinchat::server {
+namespace {
+
+// A client that takes this much of what waits for it is slow, not gone.
+constexpr size_t kWriteProgress = 64 * 1024;
+
+// Complete requests up to this size are taken whatever the budget for unfinished ones says.
+constexpr size_t kSmallRequest = 8 * 1024;
+
+constexpr const char* kBusy = "The server is busy.";
+
+RejectReason reason_of(int status) {
+  switch (status) {
+    case 408:
+      return RejectReason::kRequestTimeout;
+    case 413:
+      return RejectReason::kBodyTooLarge;
+    case 414:
+      return RejectReason::kLineTooLong;
+    case 415:
+      return RejectReason::kEncoding;
+    case 431:
+      return RejectReason::kHeadersTooLarge;
+    default:
+      return RejectReason::kMalformed;
+  }
+}
+
+void release(std::string& text) {
+  std::string().swap(text);
+}
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<ServerCore> core, UniqueFd fd, std::string client_address)
+    : core_(std::move(core)),
+      client_address_(std::move(client_address)),
+      fd_(std::move(fd)),
+      parser_(core_->limits),
+      deadline_(Clock::now() + core_->limits.idle_time) {
+  core_->counters.connections_open.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::unique_ptr<FramedRequest> Connection::take_request() {
+  std::unique_lock lock(mutex_);
+  std::unique_ptr<FramedRequest> request = std::move(request_);
+  account_locked();
+  return request;
+}
+
+// ---- the answer ----
+
+void Connection::answer(httplib::Response response) {
+  AnswerForm form = form_;
+  form.keep_alive = form.keep_alive && !core_->draining.load(std::memory_order_relaxed);
+  if (HttplibAdapter::has_content_provider(response)) {
+    return answer_failed("a handler answered with a content provider; begin_stream() is for that");
+  }
+  const std::string head = write_head(response, form, BodyFraming::kLength);
+  const bool body =
+      !form.head_only && status_has_body(response.status == -1 ? 200 : response.status);
+
+  std::function<void()> dropped;  // destroyed without the lock: it may own the reply
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kHandling) return;
+  form_ = form;
+  send_locked(head, body ? std::string_view(response.body) : std::string_view());
+  dropped.swap(on_close_);
+  finish_answer_locked();
+}
+
+void Connection::answer_failed(std::string_view why) {
+  core_->report(why);
+  core_->counters.handler_failures.fetch_add(1, std::memory_order_relaxed);
+  answer(core_->make_error(500, "Internal server error."));
+}
+
+bool Connection::begin_stream(httplib::Response head) {
+  AnswerForm form = form_;
+  form.keep_alive =
+      form.keep_alive && !form.http_1_0 && !core_->draining.load(std::memory_order_relaxed);
+  const bool body = !form.head_only && status_has_body(head.status == -1 ? 200 : head.status);
+  const std::string bytes =
+      write_head(head, form,
+                 !status_has_body(head.status == -1 ? 200 : head.status) ? BodyFraming::kLength
+                 : form.http_1_0                                         ? BodyFraming::kClose
+                                                                         : BodyFraming::kChunked);
+  std::function<void()> dropped;
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kHandling || broken_) return false;
+  form_ = form;
+  send_locked(bytes, {});
+  if (!body) {
+    dropped.swap(on_close_);
+    finish_answer_locked();
+    return false;
+  }
+  streaming_ = true;
+  return !broken_;
+}
+
+bool Connection::write_stream(std::string_view bytes) {
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kHandling || !streaming_ || broken_) return false;
+  if (bytes.empty()) return true;  // an empty chunk would end the stream
+  if (output_.size() - output_done_ + bytes.size() > core_->limits.stream_backlog_bytes) {
+    core_->counters.rejected(RejectReason::kBacklog);
+    break_locked();
+    return false;
+  }
+  if (form_.http_1_0) {
+    send_locked(bytes, {});
+  } else {
+    std::string chunk;
+    chunk.reserve(bytes.size() + 20);
+    char digits[16];
+    chunk.append(digits, std::to_chars(digits, digits + sizeof digits, bytes.size(), 16).ptr);
+    chunk.append("\r\n").append(bytes).append("\r\n");
+    send_locked(chunk, {});
+  }
+  return !broken_;
+}
+
+void Connection::end_stream() {
+  std::function<void()> dropped;
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kHandling || !streaming_) return;
+  if (!form_.http_1_0) send_locked("0\r\n\r\n", {});
+  dropped.swap(on_close_);
+  finish_answer_locked();
+}
+
+void Connection::abort() {
+  std::function<void()> dropped;
+  std::unique_lock lock(mutex_);
+  if (phase_ != Phase::kHandling) return;
+  dropped.swap(on_close_);
+  break_locked();
+}
+
+bool Connection::closed() const {
+  std::unique_lock lock(mutex_);
+  return phase_ == Phase::kClosed || broken_;
+}
+
+void Connection::on_close(std::function<void()> function) {
+  std::function<void()> dropped;
+  std::unique_lock lock(mutex_);
+  if (phase_ == Phase::kClosed || broken_) {
+    lock.unlock();
+    core_->run(std::move(function));
+  } else if (phase_ == Phase::kHandling) {
+    dropped.swap(on_close_);
+    on_close_ = std::move(function);
+  }
+}
+
+// ---- the event loop ----
+
+Connection::Next Connection::on_events(uint32_t events, char* buffer, size_t buffer_size) {
+  std::unique_lock lock(mutex_);
+  if (phase_ == Phase::kClosed) return Next::kNothing;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) return Next::kRemove;
+  if ((events & EPOLLOUT) != 0) flush_locked();
+  if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) input_ready_ = true;
+  if ((events & EPOLLRDHUP) != 0) peer_shut_ = true;
+  return proceed_locked(buffer, buffer_size);
+}
+
+Connection::Next Connection::on_wake(char* buffer, size_t buffer_size) {
+  std::unique_lock lock(mutex_);
+  return proceed_locked(buffer, buffer_size);
+}
+
+Connection::Next Connection::on_drain(char* buffer, size_t buffer_size) {
+  std::unique_lock lock(mutex_);
+  // A request that is already in the socket's buffer counts as in flight.
+  input_ready_ = true;
+  return proceed_locked(buffer, buffer_size);
+}
+
+Connection::Next Connection::on_timer(Clock::time_point now) {
+  std::unique_lock lock(mutex_);
+  if (deadline_locked() > now) return Next::kNothing;
+  switch (phase_) {
+    case Phase::kReading:
+      if (request_begun_) return reject_locked(408, "Request timeout.");
+      return Next::kRemove;
+    case Phase::kHandling:
+    case Phase::kFlushing:
+      core_->counters.rejected(RejectReason::kWriteTimeout);
+      return Next::kRemove;
+    case Phase::kLingering:
+      return Next::kRemove;
+    case Phase::kClosed:
+      break;
+  }
+  return Next::kNothing;
+}
+
+void Connection::close() {
+  std::function<void()> gone;
+  std::unique_lock lock(mutex_);
+  if (phase_ == Phase::kClosed) return;
+  const bool answering = phase_ == Phase::kHandling;
+  phase_ = Phase::kClosed;
+  fd_.reset();
+  gone.swap(on_close_);
+  parser_.reset();
+  request_.reset();
+  release(pipelined_);
+  release(output_);
+  account_locked();
+  lock.unlock();
+  core_->counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
+  if (answering) core_->counters.client_gone.fetch_add(1, std::memory_order_relaxed);
+  if (gone) core_->run(std::move(gone));
+}
+
+Connection::Clock::time_point Connection::next_deadline() const {
+  std::unique_lock lock(mutex_);
+  return deadline_locked();
+}
+
+bool Connection::idle() const {
+  std::unique_lock lock(mutex_);
+  return phase_ == Phase::kReading && !request_begun_ && !input_ready_;
+}
+
+Connection::Clock::time_point Connection::deadline_locked() const {
+  switch (phase_) {
+    case Phase::kReading:
+    case Phase::kLingering:
+      return deadline_;
+    case Phase::kHandling:
+    case Phase::kFlushing:
+      return output_.empty() ? Clock::time_point::max() : deadline_;
+    case Phase::kClosed:
+      break;
+  }
+  return Clock::time_point::max();
+}
+
+Connection::Next Connection::proceed_locked(char* buffer, size_t buffer_size) {
+  if (phase_ == Phase::kClosed) return Next::kNothing;
+  if (broken_) return Next::kRemove;
+  Next next = Next::kNothing;
+  if (phase_ == Phase::kReading) next = read_locked(buffer, buffer_size);
+  if (phase_ == Phase::kLingering && next == Next::kNothing) {
+    next = discard_locked(buffer, buffer_size);
+  }
+  if (broken_) return Next::kRemove;
+  if (next == Next::kNothing && phase_ == Phase::kReading && !request_begun_ &&
+      core_->draining.load(std::memory_order_relaxed)) {
+    return Next::kRemove;
+  }
+  return next;
+}
+
+Connection::Next Connection::read_locked(char* buffer, size_t buffer_size) {
+  if (!pipelined_.empty()) {
+    const std::string bytes = std::exchange(pipelined_, {});
+    const Next next = parse_locked(bytes);
+    if (next != Next::kNothing) return next;
+  }
+  while (input_ready_ && phase_ == Phase::kReading) {
+    const ssize_t size = ::recv(fd_.get(), buffer, buffer_size, 0);
+    if (size > 0) {
+      // A short read has emptied the socket; new bytes are a new edge. An end that was announced
+      // together with them is not.
+      input_ready_ = peer_shut_ || static_cast<size_t>(size) == buffer_size;
+      const Next next = parse_locked({buffer, static_cast<size_t>(size)});
+      if (next != Next::kNothing) return next;
+    } else if (size == 0) {
+      return Next::kRemove;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      input_ready_ = false;
+    } else if (errno != EINTR) {
+      return Next::kRemove;
+    }
+  }
+  return Next::kNothing;
+}
+
+Connection::Next Connection::parse_locked(std::string_view bytes) {
+  const size_t used = parser_.feed(bytes);
+  switch (parser_.status()) {
+    case RequestParser::Status::kComplete:
+      request_ = parser_.take();
+      pipelined_ = bytes.substr(used);
+      account_locked();
+      if (accounted_ > kSmallRequest && over_budget()) return reject_locked(503, kBusy);
+      form_ = {.head_only = request_->method == "HEAD",
+               .http_1_0 = request_->http_1_0,
+               .keep_alive = request_->keep_alive};
+      request_begun_ = false;
+      phase_ = Phase::kHandling;
+      core_->counters.requests.fetch_add(1, std::memory_order_relaxed);
+      return Next::kDispatch;
+    case RequestParser::Status::kError:
+      return reject_locked(parser_.error().status, parser_.error().reason);
+    case RequestParser::Status::kNeedMore:
+      if (!request_begun_) {
+        request_begun_ = true;
+        deadline_ = Clock::now() + core_->limits.request_time;
+      }
+      account_locked();
+      if (over_budget()) return reject_locked(503, kBusy);
+      if (parser_.take_expect_continue()) send_locked("HTTP/1.1 100 Continue\r\n\r\n", {});
+      break;
+    case RequestParser::Status::kIdle:
+      break;
+  }
+  return Next::kNothing;
+}
+
+Connection::Next Connection::discard_locked(char* buffer, size_t buffer_size) {
+  while (input_ready_) {
+    const ssize_t size = ::recv(fd_.get(), buffer, buffer_size, 0);
+    if (size > 0) {
+      discarded_ += static_cast<size_t>(size);
+      if (discarded_ > core_->limits.linger_bytes) return Next::kRemove;
+    } else if (size == 0) {
+      return Next::kRemove;
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      input_ready_ = false;
+    } else if (errno != EINTR) {
+      return Next::kRemove;
+    }
+  }
+  // A server that stops does not wait for clients that have all they asked for.
+  return core_->draining.load(std::memory_order_relaxed) ? Next::kRemove : Next::kNothing;
+}
+
+Connection::Next Connection::reject_locked(int status, std::string_view detail) {
+  core_->counters.rejected(status == 503 ? RejectReason::kUnfinishedBudget : reason_of(status));
+  const httplib::Response response = core_->make_error(status, detail);
+  form_ = {};
+  parser_.reset();
+  request_.reset();
+  request_begun_ = false;
+  phase_ = Phase::kHandling;
+  account_locked();
+  send_locked(write_head(response, form_, BodyFraming::kLength), response.body);
+  finish_answer_locked();
+  return broken_ ? Next::kRemove : Next::kNothing;
+}
+
+// ---- under the lock, on any thread ----
+
+void Connection::send_locked(std::string_view first, std::string_view second) {
+  if (broken_) return;
+  if (!output_.empty()) {
+    output_.append(first).append(second);
+    return;
+  }
+  while (!first.empty() || !second.empty()) {
+    iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
+                      {const_cast<char*>(second.data()), second.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = second.empty() ? 1 : 2;
+    const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) break_locked();
+      break;
+    }
+    const size_t of_first = std::min(static_cast<size_t>(sent), first.size());
+    first.remove_prefix(of_first);
+    second.remove_prefix(static_cast<size_t>(sent) - of_first);
+  }
+  if (broken_ || (first.empty() && second.empty())) return;
+  output_.reserve(first.size() + second.size());
+  output_.append(first).append(second);
+  output_done_ = output_mark_ = 0;
+  deadline_ = Clock::now() + core_->limits.write_time;
+  core_->wake(shared_from_this());  // for the deadline
+}
+
+void Connection::flush_locked() {
+  if (output_.empty() || broken_) return;
+  while (output_done_ < output_.size()) {
+    const ssize_t sent = ::send(fd_.get(), output_.data() + output_done_,
+                                output_.size() - output_done_, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) break_locked();
+      break;
+    }
+    output_done_ += static_cast<size_t>(sent);
+  }
+  if (broken_) return;
+  if (output_done_ == output_.size()) {
+    release(output_);
+    output_done_ = output_mark_ = 0;
+    if (phase_ == Phase::kFlushing) complete_locked();
+  } else if (output_done_ - output_mark_ >= kWriteProgress) {
+    output_.erase(0, output_done_);
+    output_done_ = output_mark_ = 0;
+    deadline_ = Clock::now() + core_->limits.write_time;
+  }
+}
+
+void Connection::finish_answer_locked() {
+  streaming_ = false;
+  phase_ = Phase::kFlushing;
+  if (output_.empty()) complete_locked();
+}
+
+void Connection::complete_locked() {
+  if (broken_) return;
+  if (form_.keep_alive) {
+    phase_ = Phase::kReading;
+    deadline_ = Clock::now() + core_->limits.idle_time;
+    if (!input_ready_ && pipelined_.empty() && !core_->draining.load(std::memory_order_relaxed)) {
+      return;
+    }
+  } else {
+    // A close while the client still sends would reset the connection and could take the answer
+    // with it.
+    ::shutdown(fd_.get(), SHUT_WR);
+    phase_ = Phase::kLingering;
+    release(pipelined_);
+    account_locked();
+    discarded_ = 0;
+    input_ready_ = true;
+    deadline_ = Clock::now() + core_->limits.linger_time;
+  }
+  core_->wake(shared_from_this());
+}
+
+void Connection::break_locked() {
+  // The client must not take what it has for a complete answer: reset, not an orderly end.
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  broken_ = true;
+  core_->wake(shared_from_this());
+}
+
+bool Connection::over_budget() const {
+  return core_->unfinished_bytes.load(std::memory_order_relaxed) > core_->limits.unfinished_bytes;
+}
+
+void Connection::account_locked() {
+  size_t held = parser_.buffered();
+  if (request_ != nullptr) held += request_->memory();
+  if (!pipelined_.empty()) held += pipelined_.capacity();
+  core_->unfinished_bytes.fetch_add(held - accounted_, std::memory_order_relaxed);
+  accounted_ = held;
+}
+
+}  // namespace twinchat::server

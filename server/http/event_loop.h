@@ -1,0 +1,81 @@
+// Accepts connections and tells them when something has happened. Internal.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "http/connection.h"
+#include "http/server_core.h"
+
+namespace twinchat::server {
+
+// One epoll instance, edge triggered: a request costs no epoll_ctl.
+//
+// Thread safety: listen() and run() belong to one thread after the other; port() and stop() may be
+// called from any thread.
+class EventLoop {
+ public:
+  // Has a complete request handled; called once a round with all of them.
+  using Dispatch = std::function<void(std::vector<std::shared_ptr<Connection>>& connections)>;
+
+  EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch);
+  ~EventLoop();
+
+  void listen(const std::string& host, int port);
+  int port() const { return port_.load(std::memory_order_relaxed); }
+  void run();
+  void stop(std::chrono::milliseconds drain) noexcept;
+
+ private:
+  using Clock = Connection::Clock;
+
+  // When to look at a connection. A connection has at most one that counts, the one equal to its
+  // `scheduled`; a deadline that moves back costs nothing until the old one comes.
+  struct Timer {
+    Clock::time_point when;
+    int fd;
+    uint32_t generation;
+    bool operator>(const Timer& other) const { return when > other.when; }
+  };
+
+  void accept_some();
+  void add(UniqueFd fd, std::string client_address);
+  void turn_away(UniqueFd fd);
+  bool shed_idle();
+  void handle(const std::shared_ptr<Connection>& connection, Connection::Next next);
+  void schedule(Connection& connection);
+  void run_timers(Clock::time_point now);
+  void begin_drain();
+  void close_all();
+  int wait_time(Clock::time_point now) const;
+  const std::shared_ptr<Connection>* find(int fd, uint32_t generation) const;
+
+  const std::shared_ptr<ServerCore> core_;
+  const Dispatch dispatch_;
+
+  UniqueFd epoll_;
+  UniqueFd listener_;
+  UniqueFd spare_;  // given up to be able to accept, and turn away, when descriptors have run out
+  std::atomic<int> port_{0};
+  size_t max_connections_ = 0;
+
+  std::vector<std::shared_ptr<Connection>> by_fd_;
+  size_t open_ = 0;
+  size_t hand_ = 0;  // where shed_idle() goes on
+  uint32_t generation_ = 0;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
+  std::vector<std::shared_ptr<Connection>> ready_;  // to be dispatched
+  std::vector<std::shared_ptr<Connection>> woken_;
+  std::vector<char> buffer_;
+
+  std::atomic<int64_t> drain_until_{INT64_MAX};  // steady clock, nanoseconds
+  bool draining_ = false;
+};
+
+}  // namespace twinchat::server
