@@ -151,14 +151,22 @@ std::string cut_text(const std::string& text, std::int64_t tokens) {
   return text.substr(0, size);
 }
 
-json usage_json(std::int64_t prompt, std::int64_t candidates, std::int64_t thoughts) {
-  json usage = {
-      {"promptTokenCount", prompt},
-      {"totalTokenCount", prompt + candidates + thoughts},
-      {"promptTokensDetails", json::array({{{"modality", "TEXT"}, {"tokenCount", prompt}}})}};
-  if (candidates > 0) usage["candidatesTokenCount"] = candidates;
-  if (thoughts > 0) usage["thoughtsTokenCount"] = thoughts;
-  return usage;
+// Response objects are written as text and not built as JSON values: benchmarks take tens of
+// thousands of them a second.
+std::string quoted(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+  });
+  return plain ? '"' + text + '"' : json(text).dump();
+}
+
+std::string usage_json(std::int64_t prompt, std::int64_t candidates, std::int64_t thoughts) {
+  std::string usage = R"({"promptTokenCount":)" + std::to_string(prompt);
+  if (candidates > 0) usage += R"(,"candidatesTokenCount":)" + std::to_string(candidates);
+  if (thoughts > 0) usage += R"(,"thoughtsTokenCount":)" + std::to_string(thoughts);
+  usage += R"(,"totalTokenCount":)" + std::to_string(prompt + candidates + thoughts);
+  usage += R"(,"promptTokensDetails":[{"modality":"TEXT","tokenCount":)" + std::to_string(prompt);
+  return usage + "}]}";
 }
 
 // What the model "said", before it is cut into response objects.
@@ -199,103 +207,112 @@ Said say(const Reply& reply, const CallInfo& call) {
   return said;
 }
 
-json text_part(const std::string& text, const json& signature) {
-  json part = {{"text", text}};
-  if (!signature.is_null()) part["thoughtSignature"] = signature;
-  return part;
+// A response object: what is given of `first_member`, usage, model version and response id.
+std::string response_object(const CallInfo& call, const std::string& first_member,
+                            const std::string& usage) {
+  std::string response = "{" + first_member;
+  if (!first_member.empty()) response += ',';
+  if (!usage.empty()) response += R"("usageMetadata":)" + usage + ',';
+  response += R"("modelVersion":)" + quoted(served_model(call.model));
+  response += R"(,"responseId":)" + quoted(call.response_id);
+  return response + "}";
 }
 
-json response_object(const CallInfo& call, json candidate) {
-  return {{"candidates", json::array({std::move(candidate)})},
-          {"modelVersion", served_model(call.model)},
-          {"responseId", call.response_id}};
+std::string text_part(const std::string& text, const json& signature) {
+  std::string part = R"({"text":)" + quoted(text);
+  if (!signature.is_null()) part += R"(,"thoughtSignature":)" + signature.dump();
+  return part + "}";
 }
 
-json content_of(json parts) {
-  json content = {{"role", "model"}};
-  if (!parts.empty()) content["parts"] = std::move(parts);
-  return content;
+std::string thought_part(const std::string& text) {
+  return R"({"text":)" + quoted(text) + R"(,"thought":true})";
 }
 
-json blocked_prompt(const Reply& reply, const CallInfo& call) {
-  return {{"promptFeedback",
-           {{"blockReason", *reply.block_reason},
-            {"safetyRatings", json::array({{{"category", "HARM_CATEGORY_DANGEROUS_CONTENT"},
-                                            {"probability", "HIGH"},
-                                            {"blocked", true}}})}}},
-          {"usageMetadata", usage_json(call.prompt_tokens, 0, 0)},
-          {"modelVersion", served_model(call.model)},
-          {"responseId", call.response_id}};
+// `parts` is the inside of the array: empty, a content without parts; null, no content at all.
+std::string candidates_member(const std::optional<std::string>& parts, const std::string& finish) {
+  std::string member = R"("candidates":[{)";
+  if (parts) {
+    member += R"("content":{)";
+    if (!parts->empty()) member += R"("parts":[)" + *parts + "],";
+    member += R"("role":"model"},)";
+  }
+  return member + finish + R"("index":0}])";
 }
 
-void set_finish(json& candidate, const Reply& reply, const Said& said) {
-  if (said.finish_reason.is_null()) return;
-  candidate["finishReason"] = said.finish_reason;
-  if (reply.finish_message) candidate["finishMessage"] = *reply.finish_message;
+// The finish members of a candidate with their comma, or nothing.
+std::string finish_members(const Reply& reply, const Said& said) {
+  if (said.finish_reason.is_null()) return "";
+  std::string members = R"("finishReason":)" + said.finish_reason.dump() + ",";
+  if (reply.finish_message) members += R"("finishMessage":)" + quoted(*reply.finish_message) + ",";
+  return members;
 }
 
-json whole_response(const Reply& reply, const CallInfo& call) {
+std::string blocked_prompt(const Reply& reply, const CallInfo& call) {
+  const json feedback = {
+      {"blockReason", *reply.block_reason},
+      {"safetyRatings", json::array({{{"category", "HARM_CATEGORY_DANGEROUS_CONTENT"},
+                                      {"probability", "HIGH"},
+                                      {"blocked", true}}})}};
+  return response_object(call, R"("promptFeedback":)" + feedback.dump(),
+                         usage_json(call.prompt_tokens, 0, 0));
+}
+
+// The usage the last response reports: the script's word, or the counted one; empty for none.
+std::string final_usage(const Reply& reply, std::string counted) {
+  if (!reply.usage) return counted;
+  return reply.usage->is_null() ? "" : reply.usage->dump();
+}
+
+std::string whole_response(const Reply& reply, const CallInfo& call) {
   if (reply.block_reason) return blocked_prompt(reply, call);
   const Said said = say(reply, call);
-  json parts = json::array();
-  if (said.thought) parts.push_back({{"text", *said.thought}, {"thought", true}});
+  std::string parts;
+  if (said.thought) parts += thought_part(*said.thought);
   std::string text;
   for (const std::string& delta : said.deltas) text += delta;
-  if (!text.empty()) parts.push_back(text_part(text, said.signature));
-  json candidate = {{"content", content_of(std::move(parts))}, {"index", 0}};
-  set_finish(candidate, reply, said);
-  json response = response_object(call, std::move(candidate));
-  const json usage =
-      reply.usage.value_or(usage_json(call.prompt_tokens, tokens_of(text.size()),
-                                      said.thought ? tokens_of(said.thought->size()) : 0));
-  if (!usage.is_null()) response["usageMetadata"] = usage;
-  return response;
+  if (!text.empty()) parts += (parts.empty() ? "" : ",") + text_part(text, said.signature);
+  const std::int64_t thoughts = said.thought ? tokens_of(said.thought->size()) : 0;
+  return response_object(
+      call, candidates_member(parts, finish_members(reply, said)),
+      final_usage(reply, usage_json(call.prompt_tokens, tokens_of(text.size()), thoughts)));
 }
 
-std::vector<json> streamed_responses(const Reply& reply, const CallInfo& call) {
+std::vector<std::string> streamed_responses(const Reply& reply, const CallInfo& call) {
   if (reply.block_reason) return {blocked_prompt(reply, call)};
   const Said said = say(reply, call);
-  std::vector<json> parts;  // of one response object each; null: no content at all
-  if (said.thought) {
-    parts.push_back(json::array({{{"text", *said.thought}, {"thought", true}}}));
-  }
+  const std::string finish = finish_members(reply, said);
+  const std::int64_t thoughts = said.thought ? tokens_of(said.thought->size()) : 0;
+  const bool usage_everywhere =
+      !reply.usage_only_last_chunk && !(reply.usage && reply.usage->is_null());
+  std::size_t text_bytes = 0;
+  std::vector<std::string> responses;
+  const auto counted = [&] {
+    return usage_json(call.prompt_tokens, tokens_of(text_bytes), thoughts);
+  };
+  const auto add = [&](const std::optional<std::string>& parts, bool last) {
+    std::string usage;
+    if (usage_everywhere) usage = last ? final_usage(reply, counted()) : counted();
+    responses.push_back(response_object(
+        call, candidates_member(parts, last || reply.finish_everywhere ? finish : ""), usage));
+  };
+  if (said.thought) add(thought_part(*said.thought), false);
   for (std::size_t i = 0; i < said.deltas.size(); ++i) {
     const bool last = i + 1 == said.deltas.size();
-    parts.push_back(json::array({text_part(said.deltas[i], last ? said.signature : json())}));
+    text_bytes += said.deltas[i].size();
+    add(text_part(said.deltas[i], last ? said.signature : json()),
+        last && !reply.final_without_parts);
   }
-  if (said.deltas.empty()) parts.push_back(json::array());
-  if (reply.final_without_parts) parts.emplace_back();
-
-  std::vector<json> responses;
-  const std::int64_t thoughts = said.thought ? tokens_of(said.thought->size()) : 0;
-  std::size_t text_bytes = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const bool last = i + 1 == parts.size();
-    json candidate = {{"index", 0}};
-    for (const json& part : parts[i]) {
-      if (!part.contains("thought"))
-        text_bytes += part["text"].get_ref<const std::string&>().size();
-    }
-    if (!parts[i].is_null()) candidate["content"] = content_of(std::move(parts[i]));
-    if (last || reply.finish_everywhere) set_finish(candidate, reply, said);
-    responses.push_back(response_object(call, std::move(candidate)));
-    if (!reply.usage_only_last_chunk) {
-      responses.back()["usageMetadata"] =
-          usage_json(call.prompt_tokens, tokens_of(text_bytes), thoughts);
-    }
-  }
+  if (said.deltas.empty()) add("", !reply.final_without_parts);
+  if (reply.final_without_parts) add(std::nullopt, true);
   if (reply.usage_only_last_chunk) {
-    responses.push_back(
-        {{"modelVersion", served_model(call.model)},
-         {"responseId", call.response_id},
-         {"usageMetadata", usage_json(call.prompt_tokens, tokens_of(text_bytes), thoughts)}});
+    responses.push_back(response_object(call, "", final_usage(reply, counted())));
   }
-  if (reply.usage) {
-    responses.back()["usageMetadata"] = *reply.usage;
-    if (reply.usage->is_null()) {
-      for (json& response : responses) response.erase("usageMetadata");
-    }
-  }
+  return responses;
+}
+
+std::vector<std::string> scripted_events(const std::vector<json>& events) {
+  std::vector<std::string> responses;
+  for (const json& event : events) responses.push_back(event.dump());
   return responses;
 }
 
@@ -327,7 +344,8 @@ std::string mid_stream_error(const Reply& reply, const CallInfo& call, bool firs
 }
 
 std::vector<BodyPiece> stream_pieces(const Reply& reply, const CallInfo& call) {
-  std::vector<json> responses = reply.events ? *reply.events : streamed_responses(reply, call);
+  std::vector<std::string> responses =
+      reply.events ? scripted_events(*reply.events) : streamed_responses(reply, call);
   const bool fails = reply.error_after_chunks.has_value();
   if (fails) responses.resize(std::min(responses.size(), *reply.error_after_chunks));
   std::vector<BodyPiece> pieces;
@@ -336,7 +354,7 @@ std::vector<BodyPiece> stream_pieces(const Reply& reply, const CallInfo& call) {
   };
   for (std::size_t i = 0; i < responses.size(); ++i) {
     const bool last = i + 1 == responses.size() && !fails;
-    const std::string data = responses[i].dump();
+    const std::string& data = responses[i];
     if (call.sse) {
       add(sse_event(reply, data, i, last && !reply.done_sentinel));
     } else {
@@ -428,7 +446,7 @@ Answer generation_answer(const Reply& reply, const CallInfo& call) {
           .code = status, .message = "scripted error", .status = status_name(status)};
       return deliver_whole(reply, call, status, kJson, error_json(error).dump(2));
     }
-    return deliver_whole(reply, call, status, kJson, whole_response(reply, call).dump());
+    return deliver_whole(reply, call, status, kJson, whole_response(reply, call));
   }
   std::string head =
       head_of(status, reply.content_type.value_or(call.sse ? "text/event-stream" : kJson),

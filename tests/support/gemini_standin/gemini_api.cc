@@ -100,6 +100,35 @@ std::string last_user_text(const json& contents) {
   return "";
 }
 
+// Checks the body of a generate call and notes in `call` what the answer depends on.
+std::optional<ApiError> read_body(const std::string& text, CallInfo& call) {
+  std::optional<ApiError> fault;
+  const json body = parse_body(text, fault);
+  if (!fault) fault = find_fault(body, call.model);
+  if (fault) return fault;
+
+  const json& contents = *field(body, "contents");
+  call.last_user_text = last_user_text(contents);
+  call.user_turns =
+      static_cast<int>(std::count_if(contents.begin(), contents.end(), [](const json& content) {
+        const json* role = field(content, "role");
+        return role == nullptr || *role == "user";
+      }));
+  std::size_t bytes = prompt_bytes(contents);
+  if (const json* system = field(body, "systemInstruction")) bytes += prompt_bytes(*system);
+  call.prompt_tokens = tokens_of(bytes);
+  if (const json* config = field(body, "generationConfig")) {
+    if (const json* cap = field(*config, "maxOutputTokens")) {
+      call.max_output_tokens = cap->get<std::int64_t>();
+    }
+    if (const json* thinking = field(*config, "thinkingConfig")) {
+      const json* include = field(*thinking, "includeThoughts");
+      call.include_thoughts = include != nullptr && *include == true;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<GeminiApi::Route> GeminiApi::find_route(const HttpRequest& request) {
@@ -246,34 +275,15 @@ Answer GeminiApi::generate(const Route& route, const HttpRequest& request) {
   CallInfo call;
   call.stream = route.method == "streamGenerateContent";
   call.sse = call.stream && request.query_value("alt") == "sse";
-  const bool as_array = call.stream && !call.sse;
-  std::optional<ApiError> fault;
-  const json body = parse_body(request.body, fault);
-  if (!fault) fault = find_fault(body, route.model);
-  if (fault) return error_answer(*fault, as_array);
-
-  const json& contents = *field(body, "contents");
   call.model = route.model;
   call.response_id = "standin-" + std::to_string(++answers_);
-  call.last_user_text = last_user_text(contents);
-  call.user_turns =
-      static_cast<int>(std::count_if(contents.begin(), contents.end(), [](const json& content) {
-        const json* role = field(content, "role");
-        return role == nullptr || *role == "user";
-      }));
-  std::size_t bytes = prompt_bytes(contents);
-  if (const json* system = field(body, "systemInstruction")) bytes += prompt_bytes(*system);
-  call.prompt_tokens = tokens_of(bytes);
-  if (const json* config = field(body, "generationConfig")) {
-    if (const json* cap = field(*config, "maxOutputTokens")) {
-      call.max_output_tokens = cap->get<std::int64_t>();
-    }
-    if (const json* thinking = field(*config, "thinkingConfig")) {
-      const json* include = field(*thinking, "includeThoughts");
-      call.include_thoughts = include != nullptr && *include == true;
-    }
-  }
   call.latency_ms = options_.latency_ms;
+  if (options_.blind) {
+    call.user_turns = 1;
+    call.last_user_text = "the body was not read";
+  } else if (const auto fault = read_body(request.body, call)) {
+    return error_answer(*fault, call.stream && !call.sse);
+  }
   const auto reply = script_.take({route.method, route.model, call.last_user_text});
   return generation_answer(reply.value_or(Reply{}), call);
 }

@@ -14,8 +14,13 @@
 namespace twinchat::testing {
 
 struct ApiOptions {
-  int latency_ms = 0;  // before every model answer that names no latency of its own
-  bool record = true;  // keep the calls for GET /_requests; off for benchmarks, which make millions
+  // Before the head of every answer to a generate call whose reply names no latency of its own.
+  int latency_ms = 0;
+  // Keep the calls for GET /_requests; off for benchmarks, which make millions.
+  bool record = true;
+  // Do not even read the bodies of generate calls: no checks, and one text for all. For benchmarks
+  // that want the processor for what they measure.
+  bool blind = false;
 };
 
 // The Gemini API and the stand-in's own /_ paths: from a request to the answer it gets.

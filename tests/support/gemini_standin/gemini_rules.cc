@@ -28,6 +28,10 @@ std::string snake_case(std::string_view camel_case) {
   return result;
 }
 
+bool is_snake(std::string_view name) {
+  return name.find('_') != std::string_view::npos;
+}
+
 std::string camel_case(std::string_view snake) {
   std::string result;
   bool raise = false;
@@ -54,13 +58,43 @@ ApiError invalid_payload(const std::string& where, const std::string& descriptio
   return error;
 }
 
+// The name of a content or part, made only when there is a fault to tell.
+struct Place {
+  std::string_view content;  // "contents" or "system_instruction"
+  std::size_t index = 0;
+  std::optional<std::size_t> part = {};
+
+  std::string text() const {
+    std::string text(content);
+    if (content == "contents") text += "[" + std::to_string(index) + "]";
+    if (part) text += ".parts[" + std::to_string(*part) + "]";
+    return text;
+  }
+};
+
+std::optional<ApiError> unknown_name(const json& object, const std::set<std::string_view>& known,
+                                     const std::string& where);
+
+// As unknown_name(), in a content or part.
+std::optional<ApiError> unknown_name_at(const json& object, const std::set<std::string_view>& known,
+                                        const Place& place) {
+  if (object.is_object()) {
+    bool all_known = true;
+    for (auto member = object.begin(); member != object.end(); ++member) {
+      all_known = all_known && known.contains(member.key());
+    }
+    if (all_known) return std::nullopt;
+  }
+  return unknown_name(object, known, place.text());
+}
+
 std::optional<ApiError> unknown_name(const json& object, const std::set<std::string_view>& known,
                                      const std::string& where) {
   if (!object.is_object()) {
     return invalid("Invalid value at '" + where + "', expected an object.");
   }
   for (const auto& [name, value] : object.items()) {
-    if (known.contains(name) || known.contains(camel_case(name))) continue;
+    if (known.contains(name) || (is_snake(name) && known.contains(camel_case(name)))) continue;
     const std::string place = where.empty() ? "" : " at '" + where + "'";
     return invalid_payload(where, "Unknown name \"" + name + "\"" + place + ": Cannot find field.");
   }
@@ -198,12 +232,13 @@ std::optional<ApiError> config_fault(const json& config, const std::string& mode
 }
 
 std::optional<ApiError> signature_fault(const json& part, const std::string& model,
-                                        const std::string& where) {
+                                        const Place& place) {
   const json* signature = field(part, "thoughtSignature");
   if (signature == nullptr) return std::nullopt;
   const auto decoded =
       signature->is_string() ? base64_decode(signature->get<std::string>()) : std::nullopt;
   if (!decoded) {
+    const std::string where = place.text();
     return invalid_payload(
         where + ".thought_signature",
         "Invalid value at '" + where + ".thought_signature' (TYPE_BYTES), Base64 decoding failed.");
@@ -215,8 +250,7 @@ std::optional<ApiError> signature_fault(const json& part, const std::string& mod
   return std::nullopt;
 }
 
-std::optional<ApiError> part_fault(const json& part, const std::string& model,
-                                   const std::string& where) {
+std::optional<ApiError> part_fault(const json& part, const std::string& model, const Place& place) {
   static const std::set<std::string_view> kData = {
       "text",           "inlineData",          "fileData", "functionCall", "functionResponse",
       "executableCode", "codeExecutionResult", "toolCall", "toolResponse"};
@@ -226,23 +260,27 @@ std::optional<ApiError> part_fault(const json& part, const std::string& model,
         {"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"});
     return known;
   }();
-  if (auto fault = unknown_name(part, kKnown, where)) return fault;
-  const auto count = std::count_if(kData.begin(), kData.end(), [&](std::string_view name) {
-    return field(part, name) != nullptr;
-  });
+  if (auto fault = unknown_name_at(part, kKnown, place)) return fault;
+  int count = 0;
+  for (auto member = part.begin(); member != part.end(); ++member) {
+    const std::string& name = member.key();
+    if (member->is_null()) continue;
+    if (kData.contains(name) || (is_snake(name) && kData.contains(camel_case(name)))) ++count;
+  }
   if (count == 0) {
-    return invalid("* GenerateContentRequest." + where +
+    return invalid("* GenerateContentRequest." + place.text() +
                    ".data: required oneof field 'data' must have one initialized field\n");
   }
   if (count > 1) {
-    return invalid_payload(where,
-                           "oneof field 'data' is already set. Cannot set two at '" + where + "'.");
+    return invalid_payload(place.text(), "oneof field 'data' is already set. Cannot set two at '" +
+                                             place.text() + "'.");
   }
   if (const json* text = field(part, "text"); text != nullptr && !text->is_string()) {
-    return invalid_payload(where + ".text",
-                           "Invalid value at '" + where + ".text' (TYPE_STRING), " + text->dump());
+    const std::string where = place.text() + ".text";
+    return invalid_payload(where,
+                           "Invalid value at '" + where + "' (TYPE_STRING), " + text->dump());
   }
-  return signature_fault(part, model, where);
+  return signature_fault(part, model, place);
 }
 
 std::vector<std::string> names_of(const json& content, std::string_view kind) {
@@ -255,24 +293,28 @@ std::vector<std::string> names_of(const json& content, std::string_view kind) {
   return names;
 }
 
+std::optional<ApiError> parts_fault(const json& content, const std::string& model, Place place) {
+  const json* parts = field(content, "parts");
+  if (parts == nullptr || !parts->is_array() || parts->empty()) {
+    return invalid("* GenerateContentRequest." + place.text() +
+                   ".parts: contents.parts must not be empty.\n");
+  }
+  for (std::size_t i = 0; i < parts->size(); ++i) {
+    place.part = i;
+    if (auto fault = part_fault((*parts)[i], model, place)) return fault;
+  }
+  return std::nullopt;
+}
+
 std::optional<ApiError> content_fault(const json& content, const std::string& model,
-                                      const std::string& where) {
-  if (auto fault = unknown_name(content, {"role", "parts"}, where)) return fault;
+                                      const Place& place) {
+  static const std::set<std::string_view> kKnown = {"role", "parts"};
+  if (auto fault = unknown_name_at(content, kKnown, place)) return fault;
   if (const json* role = field(content, "role");
       role != nullptr && *role != "user" && *role != "model" && *role != "function") {
     return invalid("Please use a valid role: user, model.");
   }
-  const json* parts = field(content, "parts");
-  if (parts == nullptr || !parts->is_array() || parts->empty()) {
-    return invalid("* GenerateContentRequest." + where +
-                   ".parts: contents.parts must not be empty.\n");
-  }
-  for (std::size_t i = 0; i < parts->size(); ++i) {
-    if (auto fault = part_fault((*parts)[i], model, where + ".parts[" + std::to_string(i) + "]")) {
-      return fault;
-    }
-  }
-  return std::nullopt;
+  return parts_fault(content, model, place);
 }
 
 // Function calls want their signature, and their responses at once and in the same number.
@@ -367,11 +409,16 @@ std::string status_name(int http_status) {
   }
 }
 
-const json* field(const json& object, std::string_view camel_case) {
+const json* field(const json& object, std::string_view camel) {
   if (!object.is_object()) return nullptr;
-  auto found = object.find(std::string(camel_case));
-  if (found == object.end()) found = object.find(snake_case(camel_case));
-  return found == object.end() || found->is_null() ? nullptr : &*found;
+  // Objects here have few members: a look at each needs no key made for the search.
+  for (auto member = object.begin(); member != object.end(); ++member) {
+    const std::string& name = member.key();
+    if (name == camel || (is_snake(name) && camel_case(name) == camel)) {
+      return member->is_null() ? nullptr : &*member;
+    }
+  }
+  return nullptr;
 }
 
 bool model_exists(std::string_view model) {
@@ -451,7 +498,7 @@ std::optional<ApiError> find_contents_fault(const json& contents, const std::str
     return invalid("* GenerateContentRequest.contents: contents is not specified\n");
   }
   for (std::size_t i = 0; i < contents.size(); ++i) {
-    if (auto fault = content_fault(contents[i], model, "contents[" + std::to_string(i) + "]")) {
+    if (auto fault = content_fault(contents[i], model, {"contents", i})) {
       return fault;
     }
   }
@@ -472,18 +519,7 @@ std::optional<ApiError> find_fault(const json& body, const std::string& model) {
     if (auto fault = config_fault(*config, model)) return fault;
   }
   if (const json* system = field(body, "systemInstruction")) {
-    if (auto fault = unknown_name(*system, {"role", "parts"}, "system_instruction")) return fault;
-    const json* parts = field(*system, "parts");
-    if (parts == nullptr || !parts->is_array() || parts->empty()) {
-      return invalid(
-          "* GenerateContentRequest.system_instruction.parts: parts must not be empty.\n");
-    }
-    for (std::size_t i = 0; i < parts->size(); ++i) {
-      if (auto fault = part_fault((*parts)[i], model,
-                                  "system_instruction.parts[" + std::to_string(i) + "]")) {
-        return fault;
-      }
-    }
+    if (auto fault = content_fault(*system, model, {"system_instruction"})) return fault;
   }
   if (const json* settings = field(body, "safetySettings")) {
     if (auto fault = safety_fault(*settings)) return fault;

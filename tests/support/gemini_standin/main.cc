@@ -44,6 +44,8 @@ Arguments parse(int argc, char** argv) {
       ++i;
     } else if (option == "--no-record") {
       arguments.api.record = false;
+    } else if (option == "--blind") {
+      arguments.api.blind = true;
     } else {
       throw std::invalid_argument("unknown option " + std::string(option));
     }
@@ -60,7 +62,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     std::fprintf(stderr,
                  "gemini-standin: %s\nusage: gemini-standin [--port N] [--latency-ms N] "
-                 "[--no-record]\n",
+                 "[--no-record] [--blind]\n",
                  error.what());
     return 2;
   }
