@@ -1,0 +1,94 @@
+#pragma once
+
+#include <httplib.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/json.h"
+#include "api/refusal.h"
+#include "http/http_server.h"
+
+namespace twinchat::server {
+
+// Further header fields of an answer.
+using HeaderList = std::vector<std::pair<std::string, std::string>>;
+
+// What one request's answers have in common, wherever they are made: the header fields that go on
+// every one of them, and the line in the log.
+//
+// Thread safety: immutable once the route is known; made_response() and log() are const.
+struct AnswerContext {
+  httplib::Headers headers = {};
+  std::string method = {};
+  // The route's pattern, never the path: paths may hold what must not be logged.
+  std::string route = "(none)";
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+
+  httplib::Response empty_response(int status, const HeaderList& further = {}) const;
+  httplib::Response response(int status, const Json& body, const HeaderList& further = {}) const;
+  void log(int status) const;
+};
+
+// The fields that a refusal puts on its answer.
+HeaderList headers_of(const Refusal& refusal);
+
+// An answer that is given after the handler has returned.
+//
+// Thread safety: every function may be called from any thread; one answer is given once.
+class LateAnswer {
+ public:
+  LateAnswer(std::shared_ptr<Reply> reply, std::shared_ptr<const AnswerContext> context)
+      : reply_(std::move(reply)), context_(std::move(context)) {}
+
+  void send(int status, const Json& body, const HeaderList& further = {});
+  void send(const Refusal& refusal);
+
+  // Begins a stream with status 200 in place of send(); it is written and ended through the Reply.
+  std::shared_ptr<Reply> begin_stream(const HeaderList& further);
+
+  // Called when the client goes away.
+  void on_close(std::function<void()> gone) { reply_->on_close(std::move(gone)); }
+
+ private:
+  std::shared_ptr<Reply> reply_;
+  std::shared_ptr<const AnswerContext> context_;
+};
+
+// One request on its way through a handler: what was asked, and the answer to it. The handler
+// answers before it returns, or calls later().
+//
+// Thread safety: for the thread that runs the handler.
+class Call {
+ public:
+  Call(Exchange& exchange, std::shared_ptr<AnswerContext> context, std::string parameter)
+      : exchange_(exchange), context_(std::move(context)), parameter_(std::move(parameter)) {}
+
+  const httplib::Request& request() const { return exchange_.request(); }
+  // What stands in the path where the route's pattern has {}.
+  const std::string& parameter() const { return parameter_; }
+  // A parameter of the query; the last one of that name.
+  std::optional<std::string> query(std::string_view name) const;
+  // See parse_json_body().
+  Json json() const;
+
+  void answer(int status, const Json& body, const HeaderList& further = {});
+  // The same without a body.
+  void answer_empty(int status, const HeaderList& further = {});
+
+  // To answer later, from any thread.
+  LateAnswer later() { return {exchange_.defer(), context_}; }
+
+ private:
+  Exchange& exchange_;
+  std::shared_ptr<AnswerContext> context_;
+  std::string parameter_;
+};
+
+}  // namespace twinchat::server

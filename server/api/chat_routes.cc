@@ -1,0 +1,182 @@
+#include "api/chat_routes.h"
+
+#include <spdlog/spdlog.h>
+
+#include <stop_token>
+
+#include "api/error_table.h"
+#include "api/idempotency_key.h"
+#include "api/json_body.h"
+#include "api/session_json.h"
+#include "text.h"
+
+namespace twinchat::server {
+namespace {
+
+constexpr std::size_t kMaxMessageLength = 5000;
+constexpr std::size_t kMaxIdLength = 255;
+
+// A turn that was answered from what an earlier request with the same key had got says so.
+HeaderList replay_header(const Turn& turn) {
+  return turn.replayed ? HeaderList{{"Idempotent-Replayed", "true"}} : HeaderList{};
+}
+
+// What a failure leaves for the operator: never the visitor's words, never the session's id.
+Refusal logged_refusal(const Error& error) {
+  const ErrorDetails& details = error.details();
+  Refusal refusal = refusal_for(error);
+  if (refusal.status < 500) return refusal;
+  spdlog::warn("a message got no answer: {} ({}{}{}; model {}, upstream status {}, attempts {})",
+               error.what(), to_string(error.code()), details.reason.empty() ? "" : ", ",
+               details.reason, details.model, details.http_status, details.attempts);
+  return refusal;
+}
+
+[[noreturn]] void session_not_found() {
+  throw Refusal(404, {{"error", "Session not found"}});
+}
+
+}  // namespace
+
+struct ChatRoutes::Question {
+  std::string session_id;
+  std::string text;
+  SendOptions options;
+};
+
+ChatRoutes::ChatRoutes(Assistant& assistant, ChatRouteOptions options)
+    : assistant_(assistant), options_(std::move(options)), heartbeat_(options_.heartbeat) {}
+
+void ChatRoutes::add_to(Router& router) {
+  const auto to = [this](void (ChatRoutes::*function)(Call&)) {
+    return [this, function](Call& call) { (this->*function)(call); };
+  };
+  const auto operators_only = [](Call&) {
+    Refusal refusal(401, {{"detail", "Authentication credentials were not provided."}});
+    refusal.authenticate = "Session realm=\"operators\"";
+    throw refusal;
+  };
+  router.add("POST", "/api/chat/sessions/create_session/", to(&ChatRoutes::create_session));
+  router.add("GET", "/api/chat/sessions/get_session/", to(&ChatRoutes::get_session));
+  router.add("POST", "/api/chat/sessions/update_user_details/",
+             to(&ChatRoutes::update_user_details));
+  router.add("POST", "/api/chat/message/", to(&ChatRoutes::message));
+  router.add("POST", "/api/chat/message/stream/", to(&ChatRoutes::stream));
+  for (const char* method : {"GET", "POST"}) {
+    router.add(method, "/api/chat/sessions/", operators_only);
+  }
+  for (const char* method : {"GET", "PUT", "PATCH", "DELETE"}) {
+    router.add(method, "/api/chat/sessions/{}/", operators_only);
+  }
+}
+
+void ChatRoutes::create_session(Call& call) {
+  const Json body = call.json();
+  BodyFields fields(body);
+  UserDetails user;
+  fields.user_details().apply_to(user);
+  fields.check();
+  answer_session(call, 201, assistant_.create_session(user));
+}
+
+void ChatRoutes::get_session(Call& call) {
+  const std::string id = call.query("session_id").value_or("");
+  if (id.empty()) throw Refusal(400, {{"error", "session_id is required"}});
+  const auto session = assistant_.find_session(id);
+  if (!session) session_not_found();
+  answer_session(call, 200, *session);
+}
+
+void ChatRoutes::update_user_details(Call& call) {
+  const Json body = call.json();
+  BodyFields fields(body);
+  const std::string id =
+      body.contains("session_id") ? text_of(body["session_id"]).value_or("") : "";
+  if (!assistant_.find_session(id)) session_not_found();
+  const UserDetailsUpdate details = fields.user_details();
+  fields.check();
+  answer_session(call, 200, assistant_.update_user(id, details));
+}
+
+void ChatRoutes::message(Call& call) {
+  Question question = read_question(call);
+  // A client that goes away does not stop the turn: the answer will be in the history.
+  auto later = std::make_shared<LateAnswer>(call.later());
+  assistant_.start_send(question.session_id, question.text, std::move(question.options),
+                        [later](Result<Turn> result) {
+                          if (!result) return later->send(logged_refusal(result.error()));
+                          const Turn& turn = result.value();
+                          later->send(200, to_json(turn), replay_header(turn));
+                        });
+}
+
+void ChatRoutes::stream(Call& call) {
+  Question question = read_question(call);
+  if (!question.options.create_session && !assistant_.find_session(question.session_id)) {
+    session_not_found();
+  }
+  auto later = std::make_shared<LateAnswer>(call.later());
+  std::stop_source gone;
+  later->on_close([gone]() mutable { gone.request_stop(); });
+  auto events = std::make_shared<EventStream>(
+      later->begin_stream({{"Content-Type", "text/event-stream"}, {"X-Accel-Buffering", "no"}}));
+  events->send("session", {{"session_id", question.session_id}});
+  heartbeat_.watch(events);
+
+  auto said_something = std::make_shared<bool>(false);
+  question.options.stop_token = gone.get_token();
+  question.options.on_text = [events, said_something](std::string_view text) {
+    *said_something = true;
+    return events->send("delta", {{"text", text}});
+  };
+  assistant_.start_send(question.session_id, question.text, std::move(question.options),
+                        [events, said_something](Result<Turn> result) {
+                          if (!result) {
+                            const Refusal refusal = logged_refusal(result.error());
+                            Json data = refusal.body;
+                            data["http_status"] = refusal.status;
+                            if (refusal.retry_after) data["retry_after"] = *refusal.retry_after;
+                            events->send("error", data);
+                          } else {
+                            const Turn& turn = result.value();
+                            // Refusals and stored answers come in one piece; the deltas always add
+                            // up to the answer.
+                            if (!*said_something && turn.answer)
+                              events->send("delta", {{"text", turn.text()}});
+                            Json data = to_json(turn);
+                            data["status"] = to_string(turn.status);
+                            data["usage"] = to_json(turn.usage);
+                            events->send("done", data);
+                          }
+                          events->end();
+                        });
+}
+
+ChatRoutes::Question ChatRoutes::read_question(const Call& call) const {
+  const Json body = call.json();
+  BodyFields fields(body);
+  Question question;
+  question.session_id = fields.required_text("session_id", kMaxIdLength);
+  question.text = fields.required_text("message", kMaxMessageLength);
+  question.options.details = fields.user_details();
+  question.options.idempotency_key = fields.optional_text("client_message_id", kMaxIdLength);
+  fields.check();
+  if (auto key = idempotency_key(call.request())) {
+    question.options.idempotency_key = std::move(*key);
+  }
+  if (assistant_.in_flight() >= options_.max_in_flight) {
+    Refusal refusal(503, {{"error", "Too many messages are waiting for an answer right now."}});
+    refusal.retry_after = 2;
+    throw refusal;
+  }
+  question.options.create_session =
+      options_.create_unknown_sessions && is_uuid(question.session_id);
+  question.options.executor = options_.executor;
+  return question;
+}
+
+void ChatRoutes::answer_session(Call& call, int status, const Session& session) {
+  call.answer(status, to_json(session, assistant_.messages(session.session_id)));
+}
+
+}  // namespace twinchat::server

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+
+#include "api/event_stream.h"
+#include "api/router.h"
+#include "twinchat/assistant.h"
+
+namespace twinchat::server {
+
+struct ChatRouteOptions {
+  // A message to an unknown session id that is a UUID creates the session.
+  bool create_unknown_sessions = true;
+  // Turns at the same time; one more is answered 503.
+  std::size_t max_in_flight = 1024;
+  // How long a stream may be silent.
+  std::chrono::milliseconds heartbeat{10'000};
+  // Where turns are worked on.
+  Executor executor = {};
+};
+
+// What visitors use: sessions, messages, streams. Nothing here decides anything about a chat; each
+// route reads a request, asks the assistant, and writes what it says.
+//
+// Thread safety: every function may be called from any number of threads at once.
+class ChatRoutes {
+ public:
+  // Keeps the reference; the assistant must live until every answer has been given.
+  ChatRoutes(Assistant& assistant, ChatRouteOptions options);
+
+  // Puts the routes on the table. `this` must outlive the router's use.
+  void add_to(Router& router);
+
+ private:
+  struct Question;
+
+  void create_session(Call& call);
+  void get_session(Call& call);
+  void update_user_details(Call& call);
+  void message(Call& call);
+  void stream(Call& call);
+
+  Question read_question(const Call& call) const;
+  void answer_session(Call& call, int status, const Session& session);
+
+  Assistant& assistant_;
+  const ChatRouteOptions options_;
+  Heartbeat heartbeat_;
+};
+
+}  // namespace twinchat::server

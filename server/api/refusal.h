@@ -1,0 +1,28 @@
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "api/json.h"
+
+namespace twinchat::server {
+
+// Thrown by whatever finds that a request cannot be served: the answer in its place.
+//
+// Thread safety: a plain value.
+struct Refusal : std::exception {
+  Refusal(int refusal_status, Json refusal_body)
+      : status(refusal_status), body(std::move(refusal_body)) {}
+  const char* what() const noexcept override { return "the request was refused"; }
+
+  int status;
+  Json body;
+  // Goes out as Retry-After, in seconds.
+  std::optional<int> retry_after = {};
+  // Goes out as WWW-Authenticate.
+  std::string authenticate = {};
+};
+
+}  // namespace twinchat::server

@@ -1,0 +1,117 @@
+#include "api/router.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <typeinfo>
+
+#include "api/error_table.h"
+
+namespace twinchat::server {
+namespace {
+
+constexpr std::string_view kApi = "/api/";
+
+// Whether `path` (ending with a slash) is of that pattern; `parameter` is what stands for {}.
+bool matches(std::string_view pattern, std::string_view path, std::string& parameter) {
+  const std::size_t hole = pattern.find("{}");
+  if (hole == std::string_view::npos) return pattern == path;
+  const std::string_view before = pattern.substr(0, hole);
+  const std::string_view after = pattern.substr(hole + 2);
+  if (!path.starts_with(before)) return false;
+  path.remove_prefix(before.size());
+  const std::string_view segment = path.substr(0, path.find('/'));
+  if (segment.empty() || path.substr(segment.size()) != after) return false;
+  parameter = segment;
+  return true;
+}
+
+bool is_preflight(const httplib::Request& request) {
+  return request.method == "OPTIONS" && request.has_header("Origin") &&
+         request.has_header("Access-Control-Request-Method");
+}
+
+}  // namespace
+
+std::string Router::Route::allow() const {
+  std::string list;
+  for (const auto& [method, handler] : methods) {
+    list += method + ", ";
+    if (method == "GET") list += "HEAD, ";
+  }
+  return list + "OPTIONS";
+}
+
+void Router::add(const std::string& method, const std::string& pattern, Handler handler) {
+  const auto route = std::find_if(routes_.begin(), routes_.end(),
+                                  [&](const Route& r) { return r.pattern == pattern; });
+  Route& target = route == routes_.end() ? routes_.emplace_back(Route{pattern, {}}) : *route;
+  target.methods[method] = std::move(handler);
+}
+
+const Router::Route* Router::find(std::string_view path, std::string& parameter) const {
+  std::string with_slash(path);
+  if (!with_slash.ends_with('/')) with_slash += '/';
+  for (const Route& route : routes_) {
+    if (matches(route.pattern, with_slash, parameter)) return &route;
+  }
+  return nullptr;
+}
+
+void Router::handle(Exchange& exchange) const {
+  auto context = std::make_shared<AnswerContext>();
+  const auto refuse = [&](const Refusal& refusal) {
+    Call(exchange, context, {}).answer(refusal.status, refusal.body, headers_of(refusal));
+  };
+  try {
+    dispatch(exchange, context);
+  } catch (const Refusal& refusal) {
+    refuse(refusal);
+  } catch (const Error& error) {
+    if (!error.details().diagnostic.empty()) {
+      spdlog::warn("{}: {} ({})", context->route, error.what(), error.details().diagnostic);
+    }
+    refuse(refusal_for(error));
+  } catch (const std::exception& e) {
+    // The type says enough to look for it; the text might quote what a visitor sent.
+    spdlog::error("{}: a handler failed with {}", context->route, typeid(e).name());
+    refuse(Refusal(500, {{"detail", "Internal server error."}}));
+  }
+}
+
+void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const {
+  const httplib::Request& request = exchange.request();
+  const std::string_view path = exchange.path();
+  context->method = request.method;
+  add_security_headers(context->headers);
+  if (path.starts_with(kApi)) {
+    context->headers.emplace("Cache-Control", "no-store");
+    add_cors_headers(context->headers, rules_, request, is_preflight(request));
+  }
+  std::string parameter;
+  const Route* route = find(path, parameter);
+  if (route) context->route = route->pattern;
+  Call call(exchange, context, std::move(parameter));
+
+  if (!rules_.allows_host(request.get_header_value("Host"))) {
+    throw Refusal(400, {{"detail", "The host name in the request is not one of ALLOWED_HOSTS."}});
+  }
+  if (is_preflight(request)) return call.answer_empty(200);
+  if (!route) throw Refusal(404, {{"detail", "Not found."}});
+  if (request.method == "OPTIONS") return call.answer_empty(200, {{"Allow", route->allow()}});
+  const auto handler = route->methods.find(request.method == "HEAD" ? "GET" : request.method);
+  if (handler == route->methods.end()) {
+    return call.answer(405, {{"detail", fmt::format("Method \"{}\" not allowed.", request.method)}},
+                       {{"Allow", route->allow()}});
+  }
+  handler->second(call);
+}
+
+httplib::Response framing_error(int status, std::string_view detail) {
+  AnswerContext context;
+  add_security_headers(context.headers);
+  return context.response(status, Json{{"detail", detail}});
+}
+
+}  // namespace twinchat::server

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/call.h"
+#include "api/headers.h"
+
+namespace twinchat::server {
+
+// Finds the handler for a request and sees to everything around it: the Host check, CORS and
+// preflights, the header fields of every answer, HEAD and OPTIONS, 404 and 405, and errors thrown
+// by handlers (Refusal as it is, twinchat::Error by refusal_for(), anything else 500).
+//
+// Thread safety: add() before the server runs, by one thread; handle() from any number of threads.
+class Router {
+ public:
+  using Handler = std::function<void(Call&)>;
+
+  explicit Router(AccessRules rules) : rules_(std::move(rules)) {}
+
+  // Serves `method` on `pattern`, which ends with a slash and is found with and without it. A {} in
+  // it stands for one segment. What was added first is tried first. GET serves HEAD as well.
+  void add(const std::string& method, const std::string& pattern, Handler handler);
+
+  // Answers the request, or leaves that to what the handler has begun.
+  void handle(Exchange& exchange) const;
+
+ private:
+  struct Route {
+    std::string pattern;
+    std::map<std::string, Handler> methods;
+    std::string allow() const;
+  };
+
+  const Route* find(std::string_view path, std::string& parameter) const;
+  void dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const;
+
+  AccessRules rules_;
+  std::vector<Route> routes_;
+};
+
+// The answer to what never became a request (too large, malformed), with the fields of every
+// answer.
+httplib::Response framing_error(int status, std::string_view detail);
+
+}  // namespace twinchat::server

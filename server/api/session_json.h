@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/json.h"
+#include "twinchat/session.h"
+
+namespace twinchat::server {
+
+// "2026-11-23T06:45:47.177450Z"
+std::string to_text(Timestamp time);
+
+// A session as the API shows it, with its messages oldest first.
+Json to_json(const Session& session, const std::vector<Message>& messages);
+
+// What a message is answered with: {user_message, bot_response, timestamp, session_id}.
+Json to_json(const Turn& turn);
+
+// Tokens, named as in twinchat::Usage.
+Json to_json(const Usage& usage);
+
+}  // namespace twinchat::server

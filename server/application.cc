@@ -1,0 +1,109 @@
+#include "application.h"
+
+#include <spdlog/spdlog.h>
+
+#include <mutex>
+
+#include "demo_model.h"
+#include "twinchat/gemini.h"
+#include "twinchat/sqlite_store.h"
+
+namespace twinchat::server {
+namespace {
+
+constexpr std::string_view kSqlite = "sqlite:///";
+constexpr std::size_t kOpenFiles = 65'536;
+
+std::shared_ptr<Model> make_model(const Settings& settings) {
+  if (settings.demo()) return std::make_shared<DemoModel>();
+  GeminiOptions options = settings.gemini;
+  options.api_key = settings.gemini_api_key;
+  options.on_warning = [](const std::string& what) { spdlog::warn("Gemini: {}", what); };
+  return make_gemini_model(std::move(options));
+}
+
+HttpServerOptions http_options(const Settings& settings) {
+  HttpServerOptions options;
+  options.host = settings.host;
+  options.port = settings.port;
+  options.limits.body_bytes = settings.max_body_bytes;
+  options.error_answer = framing_error;
+  options.log = [](std::string_view what) { spdlog::warn("{}", what); };
+  return options;
+}
+
+}  // namespace
+
+std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
+  const std::string_view url = settings.database_url;
+  if (!url.starts_with(kSqlite)) return open_store(url);
+  SqliteStoreOptions options;
+  options.create = create;
+  options.on_warning = [](const std::string& what) { spdlog::warn("database: {}", what); };
+  return open_sqlite_store(std::string(url.substr(kSqlite.size())), options);
+}
+
+Application::Application(const Settings& settings)
+    : settings_(settings),
+      http_(http_options(settings), [this](Exchange& exchange) { handle(exchange); }),
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)) {
+  raise_open_file_limit(kOpenFiles);
+  AssistantOptions options;
+  options.system_prompt = settings.system_prompt;
+  options.history_turns = settings.history_turns;
+  options.history_tokens = settings.history_tokens;
+  options.generation = settings.generation;
+  options.refusal = settings.refusal;
+  options.turn_timeout = settings.chat_timeout;
+  options.executor = [this](std::function<void()> task) { http_.post(std::move(task)); };
+  ChatRouteOptions routes;
+  routes.create_unknown_sessions = settings.create_unknown_sessions;
+  routes.max_in_flight = settings.chat_max_in_flight;
+  routes.heartbeat = settings.heartbeat;
+  assistant_ = std::make_unique<Assistant>(open_database(settings, true), make_model(settings),
+                                           std::move(options));
+  chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, routes);
+  chat_routes_->add_to(router_);
+  add_health_routes();
+}
+
+Application::~Application() {
+  {
+    std::unique_lock alone(running_);
+    closed_ = true;
+  }
+  // The workers still run: the turns are finished on them.
+  assistant_.reset();
+}
+
+void Application::run() {
+  http_.listen();
+  const bool v6 = settings_.host.find(':') != std::string::npos;
+  spdlog::info("serving on http://{}{}{}:{}/ with database {} and {}", v6 ? "[" : "",
+               settings_.host, v6 ? "]" : "", http_.port(), settings_.database_url,
+               settings_.demo() ? "the offline demo model (no GEMINI_API_KEY)"
+                                : "model " + settings_.gemini.model);
+  if (settings_.debug) spdlog::warn("DEBUG is on: not for a public server");
+  http_.run();
+  spdlog::info("stopped");
+}
+
+void Application::handle(Exchange& exchange) {
+  std::shared_lock running(running_);
+  if (closed_) {
+    exchange.response() = framing_error(503, "The server is going down.");
+  } else {
+    router_.handle(exchange);
+  }
+}
+
+void Application::add_health_routes() {
+  router_.add("GET", "/livez/", [](Call& call) { call.answer(200, {{"status", "ok"}}); });
+  router_.add("GET", "/readyz/", [this](Call& call) {
+    if (http_.draining()) throw Refusal(503, {{"status", "draining"}});
+    assistant_->find_session("");  // throws when the database cannot be read
+    call.answer(200, {{"status", "ok"}});
+  });
+}
+
+}  // namespace twinchat::server

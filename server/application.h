@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+
+#include "api/chat_routes.h"
+#include "api/router.h"
+#include "config/settings.h"
+#include "http/http_server.h"
+#include "twinchat/assistant.h"
+#include "twinchat/store.h"
+
+namespace twinchat::server {
+
+// Opens the database of the settings; what an operator should know goes to the log. With `create`
+// off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
+std::shared_ptr<Store> open_database(const Settings& settings, bool create);
+
+// Everything the server is made of, put together from its settings.
+//
+// Thread safety: stop() may be called from any thread and from a signal handler; everything else by
+// one thread.
+class Application {
+ public:
+  // Opens the database and makes the model. Error when that cannot be done.
+  explicit Application(const Settings& settings);
+  // Cancels the turns under way and waits until they are stored.
+  ~Application();
+  Application(const Application&) = delete;
+  Application& operator=(const Application&) = delete;
+
+  // Listens, says so in the log, and serves until stop(). std::system_error when the address cannot
+  // be had.
+  void run();
+
+  // Begins the end: run() returns when the requests under way have their answers, or after
+  // `drain`. Async-signal-safe; a second call can only shorten the time.
+  void stop(std::chrono::milliseconds drain) noexcept { http_.stop(drain); }
+
+ private:
+  void handle(Exchange& exchange);
+  void add_health_routes();
+
+  const Settings settings_;
+  // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
+  std::shared_mutex running_;
+  bool closed_ = false;  // guarded by running_
+  HttpServer http_;
+  std::unique_ptr<Assistant> assistant_;
+  Router router_;
+  std::unique_ptr<ChatRoutes> chat_routes_;
+};
+
+}  // namespace twinchat::server

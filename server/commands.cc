@@ -1,0 +1,180 @@
+#include "commands.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <iterator>
+
+#include "application.h"
+#include "config/settings.h"
+#include "twinchat/version.h"
+
+namespace twinchat::server {
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kFailed = 1;
+constexpr int kBadSettings = 2;
+
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  return file ? std::optional(std::move(text)) : std::nullopt;
+}
+
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return variables;
+}
+
+// What the command line says.
+struct CommandLine {
+  std::map<std::string, std::string> flags = {};
+  std::string env_file = {};
+
+  Settings settings(bool for_serving) const {
+    SettingSources sources;
+    sources.flags = flags;
+    sources.environment = environment();
+    sources.read_file = read_file;
+    if (!env_file.empty()) sources.env_file_name = env_file;
+    const auto text = read_file(sources.env_file_name);
+    if (!text && !env_file.empty()) {
+      throw SettingsError(fmt::format("--env-file: {} cannot be read.", env_file));
+    }
+    sources.env_file_text = text.value_or("");
+    Settings settings = load_settings(sources, for_serving);
+    spdlog::set_level(spdlog::level::from_str(settings.log_level));
+    for (const std::string& warning : settings.warnings) spdlog::warn("{}", warning);
+    return settings;
+  }
+};
+
+void add_setting_flags(CLI::App& command, CommandLine& line) {
+  command.add_option("--env-file", line.env_file, "File with settings [.env, where there is one]");
+  for (const Setting& setting : setting_table()) {
+    if (setting.secret) continue;
+    const std::string name(setting.name);
+    std::string help = fmt::format("{} It takes {}.", setting.help, setting.takes);
+    if (!setting.default_value.empty()) help += fmt::format(" [{}]", setting.default_value);
+    command.add_option_function<std::string>(
+        setting.flag(), [&line, name](const std::string& value) { line.flags[name] = value; },
+        help);
+  }
+}
+
+std::atomic<Application*> g_application{nullptr};
+std::atomic<std::int64_t> g_drain_ms{0};
+
+// The first signal lets requests finish, the second does not, the third waits for nothing at all.
+extern "C" void on_signal(int) {
+  static std::atomic<int> signals{0};
+  const int count = ++signals;
+  if (count > 2) _exit(kFailed);
+  const std::chrono::milliseconds drain(count == 1 ? g_drain_ms.load() : 0);
+  if (Application* application = g_application.load()) application->stop(drain);
+}
+
+int serve(const CommandLine& line) {
+  const Settings settings = line.settings(true);
+  std::signal(SIGPIPE, SIG_IGN);
+  Application application(settings);
+  g_drain_ms = settings.shutdown_timeout.count();
+  g_application = &application;
+  struct sigaction action = {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  application.run();
+  g_application = nullptr;
+  return kOk;
+}
+
+int migrate(const CommandLine& line) {
+  const Settings settings = line.settings(false);
+  open_database(settings, true);
+  fmt::print("{} is ready.\n", settings.database_url);
+  return kOk;
+}
+
+int check(const CommandLine& line) {
+  const Settings settings = line.settings(true);
+  fmt::print("settings: ok{}\n", settings.demo() ? " (offline demo model: no GEMINI_API_KEY)" : "");
+  try {
+    open_database(settings, false);
+    fmt::print("database: {} is ready\n", settings.database_url);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    fmt::print("database: {} is not there yet; serve or migrate makes it\n", settings.database_url);
+  }
+  return kOk;
+}
+
+int fail(int code, std::string_view what) {
+  fmt::print(stderr, "twinchat-server: {}\n", what);
+  return code;
+}
+
+void set_up_log() {
+  auto log = spdlog::stderr_logger_mt("twinchat");
+  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  log->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(log));
+}
+
+}  // namespace
+
+int run_command(int argc, const char* const* argv) {
+  set_up_log();
+  CLI::App app(
+      "The chat server on libtwinchat: REST API and Server-Sent Events in front of Gemini.",
+      "twinchat-server");
+  app.set_version_flag("--version", std::string("twinchat-server ") + version());
+  app.require_subcommand(1);
+  CommandLine line;
+  int exit_code = kOk;
+  const auto add = [&](const char* name, const char* help, int (*function)(const CommandLine&)) {
+    CLI::App* command = app.add_subcommand(name, help);
+    add_setting_flags(*command, line);
+    command->callback([&line, &exit_code, function] { exit_code = function(line); });
+  };
+  add("serve", "Serve until SIGTERM or Ctrl-C.", serve);
+  add("migrate", "Make the database, or bring it up to date.", migrate);
+  add("check", "Judge the settings and the database without changing anything.", check);
+  app.add_subcommand("settings", "Print all settings as an .env file with comments.")->callback([] {
+    fmt::print("{}", env_example());
+  });
+  try {
+    app.parse(argc, argv);
+    return exit_code;
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::Error& e) {
+    app.exit(e);
+    return kBadSettings;
+  } catch (const SettingsError& e) {
+    return fail(kBadSettings, e.what());
+  } catch (const Error& e) {
+    const bool settings = e.code() == ErrorCode::kInvalidArgument;
+    const std::string& more = e.details().diagnostic;
+    return fail(settings ? kBadSettings : kFailed,
+                more.empty() ? e.what() : fmt::format("{} ({})", e.what(), more));
+  } catch (const std::exception& e) {
+    return fail(kFailed, e.what());
+  }
+}
+
+}  // namespace twinchat::server

@@ -1,0 +1,568 @@
+#include "config/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "config/env_file.h"
+#include "prompt.h"
+#include "text.h"
+#include "twinchat/assistant.h"
+
+namespace twinchat::server {
+namespace {
+
+using std::chrono::milliseconds;
+using Apply = std::function<bool(Settings&, const std::string&)>;
+
+// The documented start of a real key, which people leave in place.
+constexpr std::string_view kGeminiKeyPlaceholder = "your-gemini-api-key";
+
+template <class Number>
+std::optional<Number> number(std::string_view text, Number least, Number most) {
+  text = trim(text);
+  Number value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (!(value >= least && value <= most)) return std::nullopt;
+  return value;
+}
+
+// Each of these makes an `apply` for one kind of value; `place` says where it goes.
+template <class Place>
+Apply text_to(Place place) {
+  return [place](Settings& settings, const std::string& text) {
+    place(settings) = text;
+    return true;
+  };
+}
+
+template <class Place>
+Apply boolean_to(Place place) {
+  return [place](Settings& settings, const std::string& text) {
+    static const std::set<std::string> yes = {"true", "1", "yes", "on", "y", "t"};
+    static const std::set<std::string> no = {"false", "0", "no", "off", "n", "f"};
+    const std::string word = ascii_lower(trim(text));
+    if (!yes.contains(word) && !no.contains(word)) return false;
+    place(settings) = yes.contains(word);
+    return true;
+  };
+}
+
+template <class Number, class Place>
+Apply number_to(Place place, Number least, Number most) {
+  return [=](Settings& settings, const std::string& text) {
+    const auto value = number<Number>(text, least, most);
+    if (value) place(settings) = *value;
+    return value.has_value();
+  };
+}
+
+template <class Place>
+Apply seconds_to(Place place, double least, double most) {
+  return [=](Settings& settings, const std::string& text) {
+    const auto value = number<double>(text, least, most);
+    if (value) place(settings) = milliseconds(std::llround(*value * 1000));
+    return value.has_value();
+  };
+}
+
+template <class Place>
+Apply word_to(Place place, std::vector<std::string> words) {
+  return [=](Settings& settings, const std::string& text) {
+    for (const std::string& word : words) {
+      if (ascii_lower(word) != ascii_lower(trim(text))) continue;
+      place(settings) = word;
+      return true;
+    }
+    return false;
+  };
+}
+
+bool set_hosts(Settings& settings, const std::string& text) {
+  settings.allowed_hosts = split_list(ascii_lower(text), ',');
+  return !settings.allowed_hosts.empty() &&
+         std::none_of(settings.allowed_hosts.begin(), settings.allowed_hosts.end(),
+                      [](const std::string& host) {
+                        return host.find_first_of(" \t/@\"'") != std::string::npos;
+                      });
+}
+
+// "scheme://host" with an optional port, as a browser writes it in Origin.
+bool is_origin(std::string_view text) {
+  const std::size_t colon = text.find("://");
+  if (colon == std::string_view::npos) return false;
+  const std::string_view scheme = text.substr(0, colon);
+  const std::string_view rest = text.substr(colon + 3);
+  return (scheme == "http" || scheme == "https") && !rest.empty() &&
+         rest.find_first_of("/?#@* \t\"'\\") == std::string_view::npos;
+}
+
+bool set_origins(Settings& settings, const std::string& text) {
+  settings.cors_allowed_origins.clear();
+  for (std::string origin : split_list(ascii_lower(text), ',')) {
+    if (origin.ends_with('/')) origin.pop_back();
+    if (!is_origin(origin)) return false;
+    settings.cors_allowed_origins.push_back(std::move(origin));
+  }
+  return true;
+}
+
+bool set_database(Settings& settings, const std::string& text) {
+  settings.database_url = text;
+  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10);
+}
+
+bool set_safety(Settings& settings, const std::string& text) {
+  settings.gemini.safety_settings.clear();
+  for (const std::string& pair : split_list(text, ',')) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos) return false;
+    const std::string category(trim(std::string_view(pair).substr(0, equals)));
+    const std::string threshold(trim(std::string_view(pair).substr(equals + 1)));
+    if (category.empty() || threshold.empty()) return false;
+    settings.gemini.safety_settings.push_back({category, threshold});
+  }
+  return true;
+}
+
+bool is_url(std::string_view text) {
+  return (text.starts_with("https://") && text.size() > 8) ||
+         (text.starts_with("http://") && text.size() > 7);
+}
+
+Apply url_to(std::string GeminiOptions::*field) {
+  return [field](Settings& settings, const std::string& text) {
+    settings.gemini.*field = text;
+    return is_url(text);
+  };
+}
+
+Apply timeout_to(milliseconds Timeouts::*field) {
+  return seconds_to(
+      [field](Settings & s) -> auto& { return s.gemini.timeouts.*field; }, 0.001, 3600);
+}
+
+#define TWINCHAT_AT(place)    \
+  [](Settings & s) -> auto& { \
+    return s.place;           \
+  }
+
+std::vector<Setting> make_table() {
+  constexpr std::size_t kMany = 1'000'000;
+  return {
+      {.name = "DEBUG",
+       .default_value = "False",
+       .takes = "True or False",
+       .help = "For trying things out on your own machine: SECRET_KEY may be missing, and without "
+               "GEMINI_API_KEY an offline demo model answers. Never on a public server.",
+       .apply = boolean_to(TWINCHAT_AT(debug))},
+      {.name = "SECRET_KEY",
+       .default_value = "",
+       .takes = "a random text of at least 32 characters",
+       .help = "Signs what the server hands out. Make one with: openssl rand -base64 48",
+       .secret = true,
+       .apply = text_to(TWINCHAT_AT(secret_key))},
+      {.name = "GEMINI_API_KEY",
+       .default_value = "",
+       .takes = "the key as Google AI Studio shows it",
+       .help = "The key for the Gemini API, from https://aistudio.google.com (Get API key).",
+       .secret = true,
+       .apply =
+           [](Settings& s, const std::string& text) {
+             const bool placeholder = text.starts_with(kGeminiKeyPlaceholder);
+             s.gemini_api_key = placeholder ? std::string() : text;
+             return std::all_of(text.begin(), text.end(),
+                                [](char c) { return c > ' ' && c < 127; });
+           }},
+      {.name = "ALLOWED_HOSTS",
+       .default_value = "localhost,127.0.0.1",
+       .takes = "a comma-separated list of host names without port",
+       .help = "The names under which the server is reached; requests for others get 400. "
+               "\".example.com\" allows the domain and all below it, \"*\" allows everything.",
+       .apply = set_hosts},
+      {.name = "CORS_ALLOWED_ORIGINS",
+       .default_value = "http://localhost:8080,http://localhost:5173,http://localhost:3000,"
+                        "http://localhost:8000,http://127.0.0.1:8080,http://127.0.0.1:5173,"
+                        "http://127.0.0.1:3000,http://127.0.0.1:8000",
+       .takes = "a comma-separated list of origins such as https://www.example.com",
+       .help = "The web pages (scheme, host and port) whose scripts may use the API.",
+       .may_be_empty = true,
+       .apply = set_origins},
+      {.name = "DATABASE_URL",
+       .default_value = "sqlite:///twinchat.db",
+       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory:",
+       .help = "Where sessions and messages are kept. With memory: they are gone at the end.",
+       .apply = set_database},
+
+      {.name = "HOST",
+       .default_value = "127.0.0.1",
+       .takes = "an IP address or a host name",
+       .help = "The address to listen on; 0.0.0.0 for all.",
+       .apply = text_to(TWINCHAT_AT(host))},
+      {.name = "PORT",
+       .default_value = "8000",
+       .takes = "a whole number from 0 to 65535",
+       .help = "The port to listen on; 0 takes a free one, which the start-up line names.",
+       .apply = number_to<int>(TWINCHAT_AT(port), 0, 65535)},
+      {.name = "MAX_BODY_BYTES",
+       .default_value = "65536",
+       .takes = "a whole number from 1024 to 16777216",
+       .help = "The largest request body; a larger one gets 413.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(max_body_bytes), 1024, 16'777'216)},
+      {.name = "SHUTDOWN_TIMEOUT",
+       .default_value = "20",
+       .takes = "seconds from 0 to 3600",
+       .help = "How long requests under way may go on after SIGTERM or Ctrl-C.",
+       .apply = seconds_to(TWINCHAT_AT(shutdown_timeout), 0, 3600)},
+      {.name = "LOG_LEVEL",
+       .default_value = "info",
+       .takes = "one of trace, debug, info, warning, error, critical and off",
+       .help = "How much is written to the log (standard error).",
+       .apply = word_to(TWINCHAT_AT(log_level),
+                        {"trace", "debug", "info", "warning", "error", "critical", "off"})},
+
+      {.name = "GEMINI_MODEL",
+       .default_value = "gemini-3.5-flash-lite",
+       .takes = "a model name",
+       .help = "The model that answers.",
+       .apply = text_to(TWINCHAT_AT(gemini.model))},
+      {.name = "GEMINI_FALLBACK_MODELS",
+       .default_value = "",
+       .takes = "a comma-separated list of model names",
+       .help = "Asked in this order when the model cannot answer now.",
+       .may_be_empty = true,
+       .apply =
+           [](Settings& s, const std::string& text) {
+             s.gemini.fallback_models = split_list(text, ',');
+             return true;
+           }},
+      {.name = "GEMINI_BASE_URL",
+       .default_value = "https://generativelanguage.googleapis.com",
+       .takes = "an https:// URL (http:// to a loopback address)",
+       .help = "Where the Gemini API is; a path is kept, so that a gateway can be named.",
+       .apply = url_to(&GeminiOptions::base_url)},
+      {.name = "GEMINI_API_VERSION",
+       .default_value = "v1beta",
+       .takes = "v1beta or v1",
+       .help = "The version of the Gemini API.",
+       .apply = word_to(TWINCHAT_AT(gemini.api_version), {"v1beta", "v1"})},
+      {.name = "GEMINI_PROXY",
+       .default_value = "",
+       .takes = "an http:// or https:// URL",
+       .help = "A proxy for the way to Gemini; without it the environment's https_proxy counts.",
+       .apply = url_to(&GeminiOptions::proxy)},
+      {.name = "GEMINI_CA_FILE",
+       .default_value = "",
+       .takes = "the path of a PEM file",
+       .help = "Certificate authorities in place of the system's.",
+       .apply = text_to(TWINCHAT_AT(gemini.ca_file))},
+      {.name = "GEMINI_TEMPERATURE",
+       .default_value = "",
+       .takes = "a number from 0 to 2",
+       .help = "How freely the model chooses its words; left to the model when empty. The newest "
+               "models take none.",
+       .apply = number_to<double>(TWINCHAT_AT(generation.temperature), 0, 2)},
+      {.name = "GEMINI_TOP_P",
+       .default_value = "",
+       .takes = "a number from 0 to 1",
+       .help = "Likewise.",
+       .apply = number_to<double>(TWINCHAT_AT(generation.top_p), 0, 1)},
+      {.name = "GEMINI_TOP_K",
+       .default_value = "",
+       .takes = "a whole number from 1 to 1000",
+       .help = "Likewise.",
+       .apply = number_to<int>(TWINCHAT_AT(generation.top_k), 1, 1000)},
+      {.name = "GEMINI_MAX_OUTPUT_TOKENS",
+       .default_value = "8192",
+       .takes = "a whole number from 1 to 1000000",
+       .help = "The cap on an answer, the model's thoughts included.",
+       .apply = number_to<int>(TWINCHAT_AT(gemini.max_output_tokens), 1, 1'000'000)},
+      {.name = "GEMINI_THINKING_LEVEL",
+       .default_value = "",
+       .takes = "one of MINIMAL, LOW, MEDIUM and HIGH",
+       .help = "How much the model thinks before it answers (gemini-3 and later).",
+       .apply =
+           word_to(TWINCHAT_AT(generation.thinking_level), {"MINIMAL", "LOW", "MEDIUM", "HIGH"})},
+      {.name = "GEMINI_THINKING_BUDGET",
+       .default_value = "",
+       .takes = "a whole number from -1 to 1000000",
+       .help = "The same in tokens (gemini-2.5): 0 for no thinking, -1 for as much as it likes.",
+       .apply = number_to<int>(TWINCHAT_AT(generation.thinking_budget), -1, 1'000'000)},
+      {.name = "GEMINI_SAFETY_SETTINGS",
+       .default_value = "",
+       .takes = "a comma-separated list such as HARM_CATEGORY_HARASSMENT=BLOCK_ONLY_HIGH",
+       .help =
+           "From which probability of harm on an answer is blocked; the model's own when empty.",
+       .apply = set_safety},
+      {.name = "GEMINI_MAX_ATTEMPTS",
+       .default_value = "4",
+       .takes = "a whole number from 1 to 10",
+       .help = "How often a request is sent at most when Gemini fails in a way that may pass.",
+       .apply = number_to<int>(TWINCHAT_AT(gemini.retry.max_attempts), 1, 10)},
+      {.name = "GEMINI_CONNECT_TIMEOUT",
+       .default_value = "10",
+       .takes = "seconds from 0.001 to 3600",
+       .help = "Until connected to Gemini.",
+       .apply = timeout_to(&Timeouts::connect)},
+      {.name = "GEMINI_FIRST_BYTE_TIMEOUT",
+       .default_value = "60",
+       .takes = "seconds from 0.001 to 3600",
+       .help = "From there to the beginning of the answer.",
+       .apply = timeout_to(&Timeouts::first_byte)},
+      {.name = "GEMINI_IDLE_TIMEOUT",
+       .default_value = "60",
+       .takes = "seconds from 0.001 to 3600",
+       .help = "Between two pieces of the answer.",
+       .apply = timeout_to(&Timeouts::idle)},
+      {.name = "GEMINI_TOTAL_TIMEOUT",
+       .default_value = "180",
+       .takes = "seconds from 0.001 to 3600",
+       .help = "For one attempt, from its beginning to the end of the answer.",
+       .apply = timeout_to(&Timeouts::total)},
+      {.name = "GEMINI_MAX_CONNECTIONS",
+       .default_value = "1024",
+       .takes = "a whole number from 1 to 1000000",
+       .help = "Connections to Gemini at the same time.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(gemini.max_connections), 1, kMany)},
+
+      {.name = "CHAT_SYSTEM_PROMPT",
+       .default_value = "",
+       .takes = "a text",
+       .help = "Who the assistant is and how it speaks. Without it a prompt for the Twin Health "
+               "assistant is used.",
+       .from_file = true,
+       .apply = text_to(TWINCHAT_AT(system_prompt))},
+      {.name = "CHAT_REFUSAL",
+       .default_value = AssistantOptions{}.refusal,
+       .takes = "a text",
+       .help = "What a visitor is told when the model refuses to answer.",
+       .apply = text_to(TWINCHAT_AT(refusal))},
+      {.name = "CHAT_HISTORY_TURNS",
+       .default_value = "20",
+       .takes = "a whole number from 0 to 1000",
+       .help = "How many earlier questions, with their answers, go along with a new one.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(history_turns), 0, 1000)},
+      {.name = "CHAT_HISTORY_TOKENS",
+       .default_value = "16384",
+       .takes = "a whole number from 0 to 1000000",
+       .help = "And about how many tokens of them at most.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(history_tokens), 0, kMany)},
+      {.name = "CHAT_TIMEOUT",
+       .default_value = "180",
+       .takes = "seconds from 0.1 to 3600",
+       .help = "The time for one message in all: waiting, attempts and pauses included.",
+       .apply = seconds_to(TWINCHAT_AT(chat_timeout), 0.1, 3600)},
+      {.name = "CHAT_MAX_IN_FLIGHT",
+       .default_value = "1024",
+       .takes = "a whole number from 1 to 1000000",
+       .help = "Messages that may be awaiting their answer at the same time; one more gets 503.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(chat_max_in_flight), 1, kMany)},
+      {.name = "CHAT_CREATE_UNKNOWN_SESSIONS",
+       .default_value = "True",
+       .takes = "True or False",
+       .help = "Whether a message to an unknown session_id that is a UUID creates the session.",
+       .apply = boolean_to(TWINCHAT_AT(create_unknown_sessions))},
+      {.name = "CHAT_HEARTBEAT",
+       .default_value = "10",
+       .takes = "seconds from 0.05 to 3600",
+       .help = "How long a stream may be silent before a comment is sent to keep it alive.",
+       .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+  };
+}
+
+#undef TWINCHAT_AT
+
+// A value and the words for where it was found.
+struct Found {
+  std::string value;
+  std::string origin;
+};
+
+class Loader {
+ public:
+  explicit Loader(const SettingSources& sources)
+      : sources_(sources),
+        env_file_(parse_env_file(sources.env_file_text, sources.env_file_name)) {}
+
+  Settings load(bool for_serving) {
+    for (const Setting& setting : setting_table()) take(setting);
+    if (settings_.system_prompt.empty()) settings_.system_prompt = kDefaultSystemPrompt;
+    warn_of_unknown_names();
+    if (for_serving) check_keys();
+    return std::move(settings_);
+  }
+
+ private:
+  // The value of that name from the strongest source that gives one.
+  std::optional<Found> find(const std::string& name, bool may_be_empty) const {
+    const auto usable = [&](const std::string& value) { return may_be_empty || !value.empty(); };
+    if (const auto it = sources_.flags.find(name); it != sources_.flags.end()) {
+      return Found{it->second, "on the command line"};
+    }
+    if (const auto it = sources_.environment.find(name);
+        it != sources_.environment.end() && usable(it->second)) {
+      return Found{it->second, "in the environment"};
+    }
+    for (auto it = env_file_.rbegin(); it != env_file_.rend(); ++it) {
+      if (it->name == name && usable(it->value)) {
+        return Found{it->value, fmt::format("in {} line {}", sources_.env_file_name, it->line)};
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Found> find_in_file(const Setting& setting) const {
+    if (!setting.secret && !setting.from_file) return std::nullopt;
+    const std::string name = std::string(setting.name) + "_FILE";
+    const auto path = find(name, false);
+    if (!path) return std::nullopt;
+    auto text = sources_.read_file ? sources_.read_file(path->value) : std::nullopt;
+    if (!text) {
+      throw SettingsError(
+          fmt::format("{} {} names a file that cannot be read.", name, path->origin));
+    }
+    if (setting.secret) text = std::string(trim(*text));
+    return Found{std::move(*text), fmt::format("in the file that {} names", name)};
+  }
+
+  void take(const Setting& setting) {
+    auto found = find(std::string(setting.name), setting.may_be_empty);
+    const auto in_file = find_in_file(setting);
+    if (found && in_file) {
+      throw SettingsError(
+          fmt::format("{0} is given twice, {1} and by {0}_FILE: leave one of them out.",
+                      setting.name, found->origin));
+    }
+    if (!found) found = in_file;
+    if (!found) {
+      if (setting.default_value.empty() && !setting.may_be_empty) return;
+      found = Found{std::string(setting.default_value), "by default"};
+    }
+    if (!is_utf8(found->value) || !setting.apply(settings_, found->value)) {
+      throw SettingsError(fmt::format("{} {} is not usable: it takes {}.", setting.name,
+                                      found->origin, setting.takes));
+    }
+  }
+
+  void warn_of_unknown_names() {
+    static constexpr std::array<std::string_view, 9> kOurPrefixes = {
+        "GEMINI_", "CHAT_", "CORS_", "ALLOWED_", "DATABASE_",
+        "SECRET_", "LOG_",  "DEBUG", "SHUTDOWN_"};
+    for (const EnvEntry& entry : env_file_) {
+      const bool ours = std::any_of(kOurPrefixes.begin(), kOurPrefixes.end(), [&](auto prefix) {
+        return std::string_view(entry.name).starts_with(prefix);
+      });
+      if (ours && !is_known(entry.name)) {
+        settings_.warnings.push_back(fmt::format("{} line {}: there is no setting {}",
+                                                 sources_.env_file_name, entry.line, entry.name));
+      }
+    }
+  }
+
+  static bool is_known(std::string_view name) {
+    return std::any_of(setting_table().begin(), setting_table().end(), [&](const Setting& s) {
+      return name == s.name || ((s.secret || s.from_file) && name == std::string(s.name) + "_FILE");
+    });
+  }
+
+  void check_keys() const {
+    if (settings_.debug) return;
+    if (const auto weakness = secret_key_weakness(settings_.secret_key)) {
+      throw SettingsError(
+          fmt::format("SECRET_KEY {}: set it to a random text of at least 32 characters (openssl "
+                      "rand -base64 48 makes one), or set DEBUG=True on your own machine.",
+                      *weakness));
+    }
+    if (settings_.gemini_api_key.empty()) {
+      throw SettingsError(
+          "GEMINI_API_KEY is missing: get one at https://aistudio.google.com and set it in the "
+          "environment or in .env, or set DEBUG=True to try the server with its offline demo "
+          "model.");
+    }
+  }
+
+  const SettingSources& sources_;
+  std::vector<EnvEntry> env_file_;
+  Settings settings_;
+};
+
+// Text as it may stand behind NAME= and be read back the same.
+std::string env_quoted(const std::string& value) {
+  if (value.find_first_of(" \t\n#'\"\\") == std::string::npos) return value;
+  std::string quoted = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+// `text` in comment lines of at most 100 columns.
+std::string comment(std::string_view text) {
+  std::string lines = "#";
+  std::size_t column = 1;
+  for (const std::string& word : split_list(text, ' ')) {
+    if (column + 1 + word.size() > 100) {
+      lines += "\n#";
+      column = 1;
+    }
+    lines += ' ' + word;
+    column += 1 + word.size();
+  }
+  return lines + '\n';
+}
+
+}  // namespace
+
+std::string Setting::flag() const {
+  if (secret) return {};
+  std::string flag = "--" + ascii_lower(name);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+const std::vector<Setting>& setting_table() {
+  static const std::vector<Setting> table = make_table();
+  return table;
+}
+
+Settings load_settings(const SettingSources& sources, bool for_serving) {
+  return Loader(sources).load(for_serving);
+}
+
+std::optional<std::string> secret_key_weakness(std::string_view key) {
+  if (key.empty()) return "is missing";
+  if (key.size() < 32) return "is too short";
+  const std::string lower = ascii_lower(key);
+  for (const std::string_view known :
+       {"django-insecure", "your-secret-key", "change-me", "changeme"}) {
+    if (lower.find(known) != std::string::npos) return "is a placeholder that everybody knows";
+  }
+  if (std::set<char>(key.begin(), key.end()).size() < 10) return "is not random";
+  return std::nullopt;
+}
+
+std::string env_example() {
+  std::string text =
+      comment(
+          "Settings of twinchat-server. Copy this file to .env and change what you need; what is "
+          "commented out shows the default.") +
+      comment(
+          "A flag (twinchat-server serve --help) is stronger than the environment, which is "
+          "stronger than this file.");
+  for (const Setting& setting : setting_table()) {
+    text += '\n' + comment(setting.help) + comment(fmt::format("It takes {}.", setting.takes));
+    if (setting.secret || setting.from_file) {
+      text += comment(fmt::format("{}_FILE may name a file that holds it instead.", setting.name));
+    }
+    text += fmt::format("# {}={}\n", setting.name, env_quoted(setting.default_value));
+  }
+  return text;
+}
+
+}  // namespace twinchat::server

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/settings_error.h"
+#include "twinchat/gemini.h"
+
+namespace twinchat::server {
+
+// What the server is told, checked and typed. The defaults are in the table of setting_table(),
+// which also has the words for --help and .env.example; a Settings made without load_settings()
+// holds the bare C++ defaults below and is of use to tests only.
+struct Settings {
+  // DEBUG: for trying things out. Allows a missing SECRET_KEY and answers without a Gemini key.
+  // Shows nothing to visitors that they would not see otherwise.
+  bool debug = false;
+  // SECRET_KEY: signs what the server hands out and takes back. Empty only under DEBUG.
+  std::string secret_key = {};
+  // ALLOWED_HOSTS: names in Host that are served; ".example.com" with its sub-domains, "*" all.
+  std::vector<std::string> allowed_hosts = {};
+  // CORS_ALLOWED_ORIGINS: "scheme://host[:port]" of the pages whose scripts may read answers.
+  std::vector<std::string> cors_allowed_origins = {};
+  // DATABASE_URL: what twinchat::open_store() takes.
+  std::string database_url = {};
+
+  // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
+  std::string host = {};
+  int port = 0;
+  // MAX_BODY_BYTES: the largest request body; one more byte is 413.
+  std::size_t max_body_bytes = 65'536;
+  // SHUTDOWN_TIMEOUT: how long requests under way may go on after SIGTERM.
+  std::chrono::milliseconds shutdown_timeout{0};
+  // LOG_LEVEL: trace, debug, info, warning, error, critical or off.
+  std::string log_level = "info";
+
+  // GEMINI_API_KEY. Empty: the demo model (only under DEBUG).
+  std::string gemini_api_key = {};
+  // GEMINI_*: how Gemini is reached; api_key and on_warning are left for the one who wires.
+  GeminiOptions gemini = {};
+  // GEMINI_TEMPERATURE and the like: how answers are generated.
+  GenerationConfig generation = {};
+
+  // CHAT_SYSTEM_PROMPT: who the assistant is and how it speaks.
+  std::string system_prompt = {};
+  // CHAT_REFUSAL: what a visitor is told when the model refuses.
+  std::string refusal = {};
+  // CHAT_HISTORY_TURNS, CHAT_HISTORY_TOKENS: how much of a conversation goes along with a question.
+  std::size_t history_turns = 0;
+  std::size_t history_tokens = 0;
+  // CHAT_TIMEOUT: the end of a turn, waiting and all attempts included.
+  std::chrono::milliseconds chat_timeout{0};
+  // CHAT_MAX_IN_FLIGHT: turns at the same time; one more is 503.
+  std::size_t chat_max_in_flight = 0;
+  // CHAT_CREATE_UNKNOWN_SESSIONS: a message to an unknown session id that is a UUID creates it.
+  bool create_unknown_sessions = true;
+  // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
+  std::chrono::milliseconds heartbeat{0};
+
+  // What the operator should hear about: unknown names in .env that look like ours.
+  std::vector<std::string> warnings = {};
+
+  // No key was given, so the demo model answers.
+  bool demo() const { return gemini_api_key.empty(); }
+};
+
+// One line of the table that drives parsing, flags, --help and .env.example.
+struct Setting {
+  std::string_view name;      // as in the environment
+  std::string default_value;  // as text, as it would stand in .env
+  std::string_view takes;     // "a whole number from 1 to 64": the end of "it takes ..."
+  std::string_view help;      // one or two sentences
+  // Never shown, has no flag (the process list is public), and NAME_FILE may name a file with it.
+  bool secret = false;
+  // NAME_FILE may name a file with the value.
+  bool from_file = false;
+  // An empty value is a value, and not the same as not giving one.
+  bool may_be_empty = false;
+  // Takes the text into the settings; false when the text is not what `takes` says.
+  std::function<bool(Settings&, const std::string&)> apply = {};
+
+  // "--gemini-model" for GEMINI_MODEL; empty for a secret.
+  std::string flag() const;
+};
+
+// All settings, in the order in which they are documented.
+const std::vector<Setting>& setting_table();
+
+// Where values come from, the strongest first.
+struct SettingSources {
+  std::map<std::string, std::string> flags = {};  // by setting name
+  std::map<std::string, std::string> environment = {};
+  std::string env_file_text = {};
+  std::string env_file_name = ".env";
+  // Reads the file that a NAME_FILE setting names; nullopt when it cannot be read.
+  std::function<std::optional<std::string>(const std::string& path)> read_file = {};
+};
+
+// Flags over environment over .env over defaults, all checked. SettingsError for the first thing
+// that is wrong: a value that is not what the setting takes, a missing or weak SECRET_KEY, a
+// missing GEMINI_API_KEY. With `for_serving` off (migrate, check on a machine without the keys) the
+// two keys are not asked for.
+//
+// Thread safety: a pure function, apart from what read_file does.
+Settings load_settings(const SettingSources& sources, bool for_serving = true);
+
+// Why that SECRET_KEY must not be used, as the end of a sentence; nullopt when it may.
+std::optional<std::string> secret_key_weakness(std::string_view key);
+
+// The text of .env.example: every setting with its words, the defaults commented out.
+std::string env_example();
+
+}  // namespace twinchat::server
