@@ -84,7 +84,7 @@ struct CallOptions {
 // What a model gave.
 struct ModelAnswer {
   Content content = {.role = Role::kModel};  // all parts as they came, streamed pieces merged
-  FinishReason finish_reason = FinishReason::kNone;
+  FinishReason finish_reason = FinishReason::kStop;  // kNone: none was given, the answer is cut
   std::string finish_reason_raw = {};
   std::string block_reason = {};  // the prompt was refused, and why; there is no content then
   Usage usage = {};

@@ -1,0 +1,120 @@
+#include "gemini/request.h"
+
+#include <utility>
+
+#include "gemini/content_json.h"
+#include "gemini/json.h"
+#include "twinchat/error.h"
+
+namespace twinchat::gemini {
+namespace {
+
+Json schema_from(const std::string& text, const char* what) {
+  auto schema = parse_json(text);
+  if (!schema || !schema->is_object()) {
+    throw Error(ErrorCode::kInvalidArgument, std::string(what) + " is not a JSON object.");
+  }
+  return *std::move(schema);
+}
+
+Json generation_config(const GenerationConfig& config, const RequestShape& shape) {
+  const ModelCapabilities& can = shape.capabilities;
+  Json json = Json::object();
+  const auto set = [&json](const char* name, const auto& value) {
+    if (value) json[name] = *value;
+  };
+  if (can.sampling) {
+    set("temperature", config.temperature);
+    set("topP", config.top_p);
+    set("topK", config.top_k);
+  }
+  json["maxOutputTokens"] = config.max_output_tokens.value_or(shape.options.max_output_tokens);
+  set("stopSequences", config.stop_sequences);
+  set("seed", config.seed);
+  set("presencePenalty", config.presence_penalty);
+  set("frequencyPenalty", config.frequency_penalty);
+  set("responseMimeType", config.response_mime_type);
+  if (config.response_json_schema) {
+    json["responseJsonSchema"] = schema_from(*config.response_json_schema, "The response schema");
+  }
+  Json thinking = Json::object();
+  if (config.thinking_level && can.thinking_level) {
+    const bool too_low = *config.thinking_level == "MINIMAL" && !can.minimal_thinking;
+    thinking["thinkingLevel"] = too_low ? "LOW" : *config.thinking_level;
+  } else if (config.thinking_budget && can.thinking_budget &&
+             (*config.thinking_budget != 0 || can.zero_thinking_budget)) {
+    thinking["thinkingBudget"] = *config.thinking_budget;
+  }
+  if (config.include_thoughts) thinking["includeThoughts"] = *config.include_thoughts;
+  if (!thinking.empty()) json["thinkingConfig"] = std::move(thinking);
+  return json;
+}
+
+Json contents(const GenerateRequest& request, const RequestShape& shape) {
+  Json list = Json::array();
+  for (const Content& content : request.contents) {
+    const bool keep_signatures =
+        !shape.strip_signatures && (content.model.empty() || content.model == shape.model);
+    Json parts = Json::array();
+    for (const Part& part : content.parts) {
+      if (part.thought) continue;
+      Json json = part_to_json(part);
+      if (!keep_signatures && json.erase("thoughtSignature") > 0 && part.function_call &&
+          shape.capabilities.thinking_level) {
+        // A call without a signature is refused; this word stands for one that cannot be had.
+        json["thoughtSignature"] = "skip_thought_signature_validator";
+      }
+      // A part that held nothing but a signature is no part without it.
+      const bool hollow = json.empty() || (json.size() == 1 && json.contains("text") &&
+                                           string_field(json, "text").empty());
+      if (!hollow) parts.push_back(std::move(json));
+    }
+    if (parts.empty()) continue;
+    Json entry = Json::object();
+    entry["role"] = content.role == Role::kUser ? "user" : "model";
+    entry["parts"] = std::move(parts);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json function_declarations(const std::vector<FunctionDeclaration>& functions) {
+  Json list = Json::array();
+  for (const FunctionDeclaration& function : functions) {
+    Json json = Json::object();
+    json["name"] = function.name;
+    json["description"] = function.description;
+    if (!function.parameters_json_schema.empty()) {
+      json["parametersJsonSchema"] =
+          schema_from(function.parameters_json_schema, "The parameter schema of a function");
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+}  // namespace
+
+std::string build_request(const GenerateRequest& request, const RequestShape& shape) {
+  Json body = Json::object();
+  if (!request.system_instruction.empty()) {
+    body["systemInstruction"]["parts"][0]["text"] = request.system_instruction;
+  }
+  body["contents"] = contents(request, shape);
+  body["generationConfig"] = generation_config(request.config, shape);
+  if (!request.functions.empty()) {
+    body["tools"][0]["functionDeclarations"] = function_declarations(request.functions);
+  }
+  if (!shape.options.safety_settings.empty()) {
+    Json& settings = body["safetySettings"] = Json::array();
+    for (const SafetySetting& setting : shape.options.safety_settings) {
+      Json entry = Json::object();
+      entry["category"] = setting.category;
+      entry["threshold"] = setting.threshold;
+      settings.push_back(std::move(entry));
+    }
+  }
+  return dump_json(body);
+}
+
+}  // namespace twinchat::gemini

@@ -1,0 +1,65 @@
+#include "history_window.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "gemini/content_json.h"
+
+namespace twinchat {
+namespace {
+
+// One turn in so many is a place to begin, by chance of its id.
+constexpr std::uint64_t kStep = 4;
+
+bool may_begin_at(const PastTurn& turn) {
+  std::uint64_t mixed = static_cast<std::uint64_t>(turn.turn_id);
+  if (turn.turn_id == 0) {
+    for (const char c : turn.user_text) mixed = mixed * 31 + static_cast<unsigned char>(c);
+  }
+  mixed *= 0x9E3779B97F4A7C15u;
+  return (mixed >> 32) % kStep == 0;
+}
+
+std::int64_t tokens_of(const PastTurn& turn) {
+  return estimated_tokens(turn.user_text) + (turn.usage.output_tokens > 0
+                                                 ? turn.usage.output_tokens
+                                                 : estimated_tokens(turn.answer_text));
+}
+
+}  // namespace
+
+std::int64_t estimated_tokens(std::string_view text) noexcept {
+  const auto ascii = std::count_if(text.begin(), text.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  const auto rest = static_cast<std::int64_t>(text.size()) - ascii;
+  return ascii / 4 + rest / 2 + 1;
+}
+
+std::vector<Content> history_window(const std::vector<PastTurn>& turns, std::size_t max_turns,
+                                    std::int64_t max_tokens) {
+  std::size_t begin = turns.size() - std::min(turns.size(), max_turns);
+  std::int64_t tokens = 0;
+  std::size_t first_fitting = turns.size();
+  while (first_fitting > begin && tokens + tokens_of(turns[first_fitting - 1]) <= max_tokens) {
+    tokens += tokens_of(turns[--first_fitting]);
+  }
+  begin = first_fitting;
+  // All of it fits: no cut, no need for a place to cut. A caller asks the store for one turn more
+  // than the window holds, so that this can be told.
+  if (begin > 0) {
+    const auto place =
+        std::find_if(turns.begin() + static_cast<std::ptrdiff_t>(begin), turns.end(), may_begin_at);
+    if (place != turns.end()) begin = static_cast<std::size_t>(place - turns.begin());
+  }
+  std::vector<Content> contents;
+  for (std::size_t i = begin; i < turns.size(); ++i) {
+    const PastTurn& turn = turns[i];
+    contents.push_back(text_content(Role::kUser, turn.user_text));
+    std::vector<Content> answered = gemini::decode_contents(turn.contents);
+    if (answered.empty()) answered.push_back(text_content(Role::kModel, turn.answer_text));
+    std::move(answered.begin(), answered.end(), std::back_inserter(contents));
+  }
+  return contents;
+}
+
+}  // namespace twinchat
