@@ -151,17 +151,7 @@ class MemoryStore final : public Store {
     }
     if (finished.answer)
       turn.answer = insert_message(session, *finished.answer, true, finished.now);
-    turn.status = finished.status;
-    turn.finish_reason = finish_reason_from(finished.finish_reason_raw);
-    turn.finish_reason_raw = finished.finish_reason_raw;
-    turn.block_reason = finished.block_reason;
-    turn.model = finished.model;
-    turn.model_version = finished.model_version;
-    turn.response_id = finished.response_id;
-    turn.usage = finished.usage;
-    turn.latency = finished.latency;
-    turn.attempts = finished.attempts;
-    turn.error_code = finished.error_code;
+    apply(finished, turn);
     stored.contents = finished.contents;
     session.session.updated_at = finished.now;
     return turn;

@@ -31,16 +31,18 @@ constexpr char kCreateVersions[] =
     R"(CREATE TABLE IF NOT EXISTS "twinchat_schema" ("part" text NOT NULL PRIMARY KEY, )"
     R"("version" integer NOT NULL))";
 
-// Turns go with their session or message, whoever deletes it and whether or not they know of this
-// table; ids are never used twice, so that a late finish_turn() cannot hit another turn.
+// A turn goes with its question, whoever deletes that and whether or not they know of this table;
+// and as no session can go before its messages, turns go with their session too. session_id is
+// there for the uniqueness of keys: a reference of its own would need one more index and so one
+// more page to be written for each turn. Ids are never used twice, so that a late finish_turn()
+// cannot hit another turn.
 constexpr char kCreateTurns[] = R"sql(
 CREATE TABLE "twinchat_turn" (
   "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
-  "session_id" bigint NOT NULL REFERENCES "chat_chatsession" ("id") ON DELETE CASCADE
-    DEFERRABLE INITIALLY DEFERRED,
+  "session_id" bigint NOT NULL,
   "user_message_id" bigint NOT NULL UNIQUE REFERENCES "chat_message" ("id") ON DELETE CASCADE
     DEFERRABLE INITIALLY DEFERRED,
-  "answer_message_id" bigint NULL UNIQUE REFERENCES "chat_message" ("id") ON DELETE SET NULL
+  "answer_message_id" bigint NULL REFERENCES "chat_message" ("id") ON DELETE SET NULL
     DEFERRABLE INITIALLY DEFERRED,
   "status" text NOT NULL,
   "idempotency_key" text NULL,
@@ -64,7 +66,8 @@ CREATE TABLE "twinchat_turn" (
   "expires_at" datetime NOT NULL,
   "finished_at" datetime NULL
 );
-CREATE INDEX "twinchat_turn_session" ON "twinchat_turn" ("session_id");
+CREATE UNIQUE INDEX "twinchat_turn_answer" ON "twinchat_turn" ("answer_message_id")
+  WHERE "answer_message_id" IS NOT NULL;
 CREATE UNIQUE INDEX "twinchat_turn_key" ON "twinchat_turn" ("session_id", "idempotency_key")
   WHERE "idempotency_key" IS NOT NULL;
 CREATE INDEX "twinchat_turn_pending" ON "twinchat_turn" ("status") WHERE "status" = 'pending';

@@ -108,12 +108,12 @@ constexpr char kMessages[] =
 constexpr char kInsertMessage[] =
     "INSERT INTO chat_message (content, is_bot, created_at, session_id) VALUES (?, ?, ?, ?)";
 
-std::int64_t insert_message(Connection& connection, std::int64_t session, const std::string& text,
-                            bool is_bot, Timestamp now) {
+Message insert_message(Connection& connection, std::int64_t session, const std::string& text,
+                       bool is_bot, Timestamp now) {
   const std::string time = time_text(now);
   Query query(connection, kInsertMessage);
   query.bind(text).bind(is_bot ? 1 : 0).bind(time).bind(session).run();
-  return connection.database().getLastInsertRowid();
+  return {connection.database().getLastInsertRowid(), text, is_bot, now};
 }
 
 // LIMIT's way to say "all" is a negative number.
@@ -124,18 +124,18 @@ std::int64_t sql_limit(std::size_t limit) {
 
 // --- Turns
 
-#define TURN_QUERY                                                                              \
-  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "             \
-  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "         \
-  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, " \
-  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at FROM twinchat_turn AS t "    \
-  "JOIN chat_chatsession AS s ON s.id = t.session_id JOIN chat_message AS q ON q.id = "         \
-  "t.user_message_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
+#define TURN_QUERY                                                                                \
+  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "               \
+  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "           \
+  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, "   \
+  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at, s.id FROM chat_message AS q " \
+  "JOIN twinchat_turn AS t ON t.user_message_id = q.id JOIN chat_chatsession AS s ON s.id = "     \
+  "q.session_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
 
 constexpr char kTurn[] = TURN_QUERY "WHERE t.id = ?";
 constexpr char kNewestTurns[] = TURN_QUERY
-    "WHERE t.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
-    "ORDER BY t.id DESC LIMIT ?";
+    "WHERE q.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
+    "ORDER BY q.id DESC LIMIT ?";
 constexpr char kTurnByKey[] =
     "SELECT id, status, fingerprint, expires_at, owner FROM twinchat_turn WHERE session_id = ? AND "
     "idempotency_key = ?";
@@ -153,9 +153,6 @@ constexpr char kResumeTurn[] =
     "0, "
     "latency_ms = 0, attempts = 0, error_code = '', owner = ?, expires_at = ?, finished_at = NULL "
     "WHERE id = ?";
-constexpr char kTurnToFinish[] =
-    "SELECT t.status, t.session_id FROM twinchat_turn AS t JOIN chat_chatsession AS s ON s.id = "
-    "t.session_id JOIN chat_message AS q ON q.id = t.user_message_id WHERE t.id = ?";
 constexpr char kFinishTurn[] =
     "UPDATE twinchat_turn SET status = ?, answer_message_id = ?, contents = ?, finish_reason = ?, "
     "block_reason = ?, model = ?, model_version = ?, response_id = ?, prompt_tokens = ?, "
@@ -198,10 +195,12 @@ Turn read_turn(const Query& query) {
   return turn;
 }
 
-Turn load_turn(Connection& connection, std::int64_t id) {
+// The session's row goes to `session` where that is wanted. kNotFound.
+Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = nullptr) {
   Query query(connection, kTurn);
   query.bind(id);
   if (!query.step()) throw no_such_turn();
+  if (session != nullptr) *session = query.integer(24);
   return read_turn(query);
 }
 
@@ -362,58 +361,50 @@ class SqliteStore final : public Store {
     const std::string expires_at = time_text(turn.expires_at);
     if (begun.kind == BegunTurn::Kind::kResumed) {
       Query(connection, kResumeTurn).bind(owner_).bind(expires_at).bind(id).run();
-    } else {
-      const std::int64_t message =
-          insert_message(connection, session->id, turn.text, false, turn.now);
-      Query query(connection, kInsertTurn);
-      query.bind(session->id).bind(message);
-      if (turn.idempotency_key.empty()) {
-        query.bind_null();
-      } else {
-        query.bind(turn.idempotency_key);
-      }
-      query.bind(turn.fingerprint).bind(owner_).bind(now).bind(expires_at).run();
-      id = connection.database().getLastInsertRowid();
+      begun.turn = load_turn(connection, id);
+      return begun;
     }
-    begun.turn = load_turn(connection, id);
+    begun.turn.session_id = turn.session_id;
+    begun.turn.user_message = insert_message(connection, session->id, turn.text, false, turn.now);
+    Query query(connection, kInsertTurn);
+    query.bind(session->id).bind(begun.turn.user_message.id);
+    if (turn.idempotency_key.empty()) {
+      query.bind_null();
+    } else {
+      query.bind(turn.idempotency_key);
+    }
+    query.bind(turn.fingerprint).bind(owner_).bind(now).bind(expires_at).run();
+    begun.turn.id = connection.database().getLastInsertRowid();
     return begun;
   }
 
-  static Turn finish(Connection& connection, const FinishedTurn& turn) {
+  static Turn finish(Connection& connection, const FinishedTurn& finished) {
     std::int64_t session = 0;
-    {
-      Query query(connection, kTurnToFinish);
-      query.bind(turn.turn_id);
-      if (!query.step()) throw no_such_turn();
-      const TurnStatus status = stored_status(query.text(0));
-      if (status != TurnStatus::kPending && status != TurnStatus::kInterrupted) {
-        throw Error(ErrorCode::kFailedPrecondition, "The turn has ended already.");
-      }
-      session = query.integer(1);
+    Turn turn = load_turn(connection, finished.turn_id, &session);
+    if (turn.status != TurnStatus::kPending && turn.status != TurnStatus::kInterrupted) {
+      throw Error(ErrorCode::kFailedPrecondition, "The turn has ended already.");
+    }
+    apply(finished, turn);
+    if (finished.answer) {
+      turn.answer = insert_message(connection, session, *finished.answer, true, finished.now);
     }
     const std::string status = to_string(turn.status);
-    const std::string now = time_text(turn.now);
-    {
-      std::optional<std::int64_t> answer;
-      if (turn.answer) {
-        answer = insert_message(connection, session, *turn.answer, true, turn.now);
-      }
-      Query query(connection, kFinishTurn);
-      query.bind(status);
-      if (answer) {
-        query.bind(*answer);
-      } else {
-        query.bind_null();
-      }
-      query.bind(turn.contents).bind(turn.finish_reason_raw).bind(turn.block_reason);
-      query.bind(turn.model).bind(turn.model_version).bind(turn.response_id);
-      query.bind(turn.usage.prompt_tokens).bind(turn.usage.cached_tokens);
-      query.bind(turn.usage.output_tokens).bind(turn.usage.thought_tokens);
-      query.bind(turn.usage.total_tokens).bind(turn.latency.count()).bind(turn.attempts);
-      query.bind(turn.error_code).bind(now).bind(turn.turn_id).run();
+    const std::string now = time_text(finished.now);
+    Query query(connection, kFinishTurn);
+    query.bind(status);
+    if (turn.answer) {
+      query.bind(turn.answer->id);
+    } else {
+      query.bind_null();
     }
-    touch_session(connection, session, turn.now);
-    return load_turn(connection, turn.turn_id);
+    query.bind(finished.contents).bind(turn.finish_reason_raw).bind(turn.block_reason);
+    query.bind(turn.model).bind(turn.model_version).bind(turn.response_id);
+    query.bind(turn.usage.prompt_tokens).bind(turn.usage.cached_tokens);
+    query.bind(turn.usage.output_tokens).bind(turn.usage.thought_tokens);
+    query.bind(turn.usage.total_tokens).bind(turn.latency.count()).bind(turn.attempts);
+    query.bind(turn.error_code).bind(now).bind(turn.id).run();
+    touch_session(connection, session, finished.now);
+    return turn;
   }
 
   static std::vector<PastTurnWalk::Found> walk_back(Connection& connection, std::int64_t session,

@@ -24,6 +24,20 @@ bool is_history(TurnStatus status) noexcept {
   return status == TurnStatus::kComplete || status == TurnStatus::kTruncated;
 }
 
+void apply(const FinishedTurn& finished, Turn& turn) {
+  turn.status = finished.status;
+  turn.finish_reason = finish_reason_from(finished.finish_reason_raw);
+  turn.finish_reason_raw = finished.finish_reason_raw;
+  turn.block_reason = finished.block_reason;
+  turn.model = finished.model;
+  turn.model_version = finished.model_version;
+  turn.response_id = finished.response_id;
+  turn.usage = finished.usage;
+  turn.latency = finished.latency;
+  turn.attempts = finished.attempts;
+  turn.error_code = finished.error_code;
+}
+
 void PastTurnWalk::take(const Step& step) {
   if (done()) return;
   const std::int64_t following_bot = following_bot_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "twinchat/session.h"
+#include "twinchat/store.h"
 
 namespace twinchat {
 
@@ -20,6 +21,9 @@ bool is_replayed(TurnStatus status) noexcept;
 
 // Whether later requests to the model carry the turn, given that it has an answer.
 bool is_history(TurnStatus status) noexcept;
+
+// Brings to the turn how it went; its answer is left to the caller.
+void apply(const FinishedTurn& finished, Turn& turn);
 
 // Picks the answered turns out of a session's messages.
 //
