@@ -1,0 +1,129 @@
+#include "chat_server.h"
+
+#include <stdexcept>
+
+#include "catch.h"
+#include "twinchat/sqlite_store.h"
+
+namespace twinchat::testing {
+
+std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
+                                       std::map<std::string, std::string> environment,
+                                       const std::filesystem::path& folder) {
+  arguments.insert(arguments.begin(), TWINCHAT_SERVER);
+  ProcessOptions options;
+  options.clear_env = true;
+  options.cwd = folder;
+  // The reports of sanitizers, when the build has them, are for whoever runs the tests.
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
+    if (const char* value = std::getenv(name)) environment.emplace(name, value);
+  }
+  options.env.assign(environment.begin(), environment.end());
+  return std::make_unique<Process>(std::move(arguments), std::move(options));
+}
+
+ChatServer::ChatServer(std::map<std::string, std::string> environment) {
+  environment_ = {{"SECRET_KEY", kSecretKey},
+                  {"GEMINI_API_KEY", kGeminiKey},
+                  {"GEMINI_BASE_URL", gemini_.base_url()},
+                  {"GEMINI_MAX_ATTEMPTS", "1"},
+                  {"DATABASE_URL", "sqlite:///chat.db"}};
+  for (auto& [name, value] : environment) environment_[name] = value;
+  std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
+  start();
+}
+
+void ChatServer::start() {
+  process_ = start_program({"serve", "--port", "0"}, environment_, folder_.path());
+  const auto line = process_->wait_for_line("serving on http://");
+  if (!line) throw std::runtime_error("the server did not start:\n" + process_->errors());
+  const std::size_t begin = line->find("http://");
+  base_url_ = line->substr(begin, line->find("/ ", begin) - begin);
+}
+
+int ChatServer::stop(int signal) {
+  process_->signal(signal);
+  return process_->wait_exit().value();
+}
+
+void ChatServer::restart(int signal) {
+  stop(signal);
+  earlier_log_ = log();
+  start();
+}
+
+HttpResponse ChatServer::get(std::string_view target, HttpHeaders headers) const {
+  return HttpClient(base_url_).get(target, std::move(headers));
+}
+
+HttpResponse ChatServer::post(std::string_view target, std::string_view json,
+                              HttpHeaders headers) const {
+  return HttpClient(base_url_).post_json(target, json, std::move(headers));
+}
+
+HttpResponse ChatServer::request(std::string_view method, std::string_view target,
+                                 HttpHeaders headers, std::string_view body) const {
+  return HttpClient(base_url_).request(method, target, std::move(headers), body);
+}
+
+std::string ChatServer::new_session() const {
+  return json_of(post("/api/chat/sessions/create_session/", "{}")).at("session_id");
+}
+
+HttpResponse ChatServer::ask(const std::string& session_id, const std::string& text,
+                             HttpHeaders headers) const {
+  return post("/api/chat/message/", Json{{"session_id", session_id}, {"message", text}}.dump(),
+              std::move(headers));
+}
+
+Json ChatServer::session(const std::string& session_id) const {
+  const HttpResponse response = get("/api/chat/sessions/get_session/?session_id=" + session_id);
+  REQUIRE(response.status == 200);
+  return json_of(response);
+}
+
+std::vector<std::string> ChatServer::said(const std::string& session_id) const {
+  std::vector<std::string> lines;
+  for (const Json& message : session(session_id).at("messages")) {
+    lines.push_back((message.at("is_bot").get<bool>() ? "b:" : "u:") +
+                    message.at("content").get<std::string>());
+  }
+  return lines;
+}
+
+std::vector<Turn> ChatServer::turns(const std::string& session_id) const {
+  return open_sqlite_store(folder_ / "chat.db", {.create = false})->turns(session_id, 100);
+}
+
+std::vector<StreamEvent> events_of(std::string_view body) {
+  std::vector<StreamEvent> events;
+  while (!body.empty()) {
+    const std::size_t end = body.find("\n\n");
+    REQUIRE(end != std::string_view::npos);
+    std::string_view block = body.substr(0, end + 1);
+    body.remove_prefix(end + 2);
+    if (block.starts_with(':')) continue;
+    StreamEvent event;
+    while (!block.empty()) {
+      const std::string line(block.substr(0, block.find('\n')));
+      block.remove_prefix(line.size() + 1);
+      if (line.starts_with("id: ")) {
+        event.id = line.substr(4);
+      } else if (line.starts_with("event: ")) {
+        event.event = line.substr(7);
+      } else {
+        REQUIRE(line.starts_with("data: "));
+        event.data = Json::parse(line.substr(6));
+      }
+    }
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+Json json_of(const HttpResponse& response) {
+  CHECK(response.header("content-type") == "application/json");
+  return Json::parse(response.body);
+}
+
+}  // namespace twinchat::testing

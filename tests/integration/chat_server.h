@@ -1,0 +1,94 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http_client.h"
+#include "process.h"
+#include "standin.h"
+#include "temp_dir.h"
+#include "twinchat/session.h"
+
+namespace twinchat::testing {
+
+using Json = nlohmann::ordered_json;
+
+// What the tests' server is told, apart from what a test adds.
+inline const std::string kSecretKey = "q8Zt1vXw3Lr6Pn0sKd7Yb2Hf5Jm9Gc4A-integration";
+inline const std::string kGeminiKey = "AIza-integration-key-0123456789";
+
+// The program under test with exactly this environment, in that folder.
+std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
+                                       std::map<std::string, std::string> environment,
+                                       const std::filesystem::path& folder);
+
+// The real server on a free port, its database in a folder of its own, and the Gemini stand-in it
+// asks. The destructor ends both.
+//
+// Thread safety: for one thread; client() makes further clients for others.
+class ChatServer {
+ public:
+  // `environment` is set over the one that makes it work with the stand-in; an empty value takes a
+  // variable away. Throws std::runtime_error with the log when the server does not come up.
+  explicit ChatServer(std::map<std::string, std::string> environment = {});
+
+  // Ends the server with that signal, waits, and starts it again on the same database.
+  void restart(int signal);
+  // Ends the server; its exit status.
+  int stop(int signal);
+
+  const std::string& base_url() const { return base_url_; }
+  GeminiStandIn& gemini() { return gemini_; }
+  Process& process() { return *process_; }
+  // All that the server wrote since the first start.
+  std::string log() const { return earlier_log_ + process_->output() + process_->errors(); }
+
+  // One request on a connection of its own.
+  HttpResponse get(std::string_view target, HttpHeaders headers = {}) const;
+  HttpResponse post(std::string_view target, std::string_view json, HttpHeaders headers = {}) const;
+  HttpResponse request(std::string_view method, std::string_view target, HttpHeaders headers = {},
+                       std::string_view body = {}) const;
+
+  // The id of a new session.
+  std::string new_session() const;
+  // A message and its answer, whatever its status.
+  HttpResponse ask(const std::string& session_id, const std::string& text,
+                   HttpHeaders headers = {}) const;
+  // The session as get_session shows it.
+  Json session(const std::string& session_id) const;
+  // What the visitor and the bot said, as the session shows it: "u:...", "b:...".
+  std::vector<std::string> said(const std::string& session_id) const;
+  // The turns as they are stored. Reads the database beside the running server.
+  std::vector<Turn> turns(const std::string& session_id) const;
+
+ private:
+  void start();
+
+  TempDir folder_;
+  GeminiStandIn gemini_;
+  std::map<std::string, std::string> environment_;
+  std::unique_ptr<Process> process_;
+  std::string base_url_;
+  std::string earlier_log_;
+};
+
+// A complete stream of server-sent events, taken apart.
+struct StreamEvent {
+  std::string id;
+  std::string event;
+  Json data;
+};
+
+// The events in `body`; comments are left out. Anything that is not an event of ours fails the
+// test.
+std::vector<StreamEvent> events_of(std::string_view body);
+
+// The body of an answer.
+Json json_of(const HttpResponse& response);
+
+}  // namespace twinchat::testing
