@@ -25,7 +25,8 @@ class GeminiStandIn {
     std::int64_t pending_replies = 0;  // of the script, not yet taken
   };
 
-  // Starts the program and waits until it listens. `arguments` are further command line options.
+  // Starts the program and waits until it listens. `arguments` are further command line options;
+  // with those for TLS only base_url() and process() are of use, for HttpClient speaks none.
   // Throws std::runtime_error with what the program said.
   explicit GeminiStandIn(std::vector<std::string> arguments = {});
 

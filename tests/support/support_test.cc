@@ -498,3 +498,24 @@ TEST_CASE("the stand-in ends at once on SIGTERM, also while calls wait") {
   CHECK(standin.process().wait_exit() == 0);
   CHECK(call.get());
 }
+
+TEST_CASE("the stand-in speaks TLS when given a certificate") {
+  const TempDir dir;
+  const std::string certificate = (dir / "cert.pem").string();
+  const std::string key = (dir / "key.pem").string();
+  Process make({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+                "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate});
+  REQUIRE(make.wait_exit() == 0);
+  Process standin({TWINCHAT_GEMINI_STANDIN, "--tls-cert", certificate, "--tls-key", key});
+  const auto line = standin.wait_for_line("listening on https://127.0.0.1:");
+  REQUIRE(line.has_value());
+  const std::string body = ask("over TLS").dump();
+  Process client({"openssl", "s_client", "-quiet", "-verify_return_error", "-CAfile", certificate,
+                  "-connect", "127.0.0.1:" + line->substr(line->rfind(':') + 1)},
+                 {.input = "POST " + kModel + ":generateContent HTTP/1.1\r\nx-goog-api-key: k\r\n" +
+                           "Connection: close\r\nContent-Length: " + std::to_string(body.size()) +
+                           "\r\n\r\n" + body});
+  REQUIRE(client.wait_exit().has_value());
+  CHECK_THAT(client.output(), Catch::Matchers::Contains("Echo 1: over TLS"));
+}

@@ -19,6 +19,8 @@ namespace {
 struct Arguments {
   std::uint16_t port = 0;
   twinchat::testing::ApiOptions api;
+  std::string tls_certificate;
+  std::string tls_key;
 };
 
 template <typename T>
@@ -42,6 +44,12 @@ Arguments parse(int argc, char** argv) {
     } else if (option == "--latency-ms") {
       arguments.api.latency_ms = number<int>(option, value);
       ++i;
+    } else if (option == "--tls-cert") {
+      arguments.tls_certificate = value;
+      ++i;
+    } else if (option == "--tls-key") {
+      arguments.tls_key = value;
+      ++i;
     } else if (option == "--no-record") {
       arguments.api.record = false;
     } else if (option == "--blind") {
@@ -49,6 +57,9 @@ Arguments parse(int argc, char** argv) {
     } else {
       throw std::invalid_argument("unknown option " + std::string(option));
     }
+  }
+  if (arguments.tls_certificate.empty() != arguments.tls_key.empty()) {
+    throw std::invalid_argument("--tls-cert and --tls-key go together");
   }
   return arguments;
 }
@@ -62,7 +73,8 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     std::fprintf(stderr,
                  "gemini-standin: %s\nusage: gemini-standin [--port N] [--latency-ms N] "
-                 "[--no-record] [--blind]\n",
+                 "[--no-record] [--blind]\n"
+                 "  [--tls-cert FILE --tls-key FILE]\n",
                  error.what());
     return 2;
   }
@@ -77,7 +89,12 @@ int main(int argc, char** argv) {
         arguments.port,
         [&api](twinchat::testing::HttpRequest request) { return api.handle(std::move(request)); });
     api.attach(&server);
-    std::printf("listening on http://127.0.0.1:%d\n", static_cast<int>(server.port()));
+    const bool tls = !arguments.tls_certificate.empty();
+    if (tls) server.use_tls(arguments.tls_certificate, arguments.tls_key);
+    // OpenSSL writes with write(), which knows no MSG_NOSIGNAL.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::printf("listening on %s://127.0.0.1:%d\n", tls ? "https" : "http",
+                static_cast<int>(server.port()));
     std::fflush(stdout);
     server.run();
   } catch (const std::exception& error) {

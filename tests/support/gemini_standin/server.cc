@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <stdexcept>
 #include <system_error>
 
 namespace twinchat::testing {
@@ -43,6 +46,7 @@ std::string plain_error(const char* status_line) {
 struct Server::Connection {
   std::uint64_t id = 0;
   int fd = -1;
+  std::unique_ptr<SSL, FreeTls> tls;
   RequestParser parser;
   std::string out;
   std::size_t sent = 0;
@@ -88,6 +92,49 @@ Server::~Server() {
   close(signals_);
   close(epoll_);
   close(listener_);
+}
+
+void Server::FreeTls::operator()(ssl_st* session) const {
+  SSL_free(session);
+}
+void Server::FreeTls::operator()(ssl_ctx_st* context) const {
+  SSL_CTX_free(context);
+}
+
+void Server::use_tls(const std::string& certificate_file, const std::string& key_file) {
+  tls_.reset(SSL_CTX_new(TLS_server_method()));
+  if (!tls_ || SSL_CTX_use_certificate_chain_file(tls_.get(), certificate_file.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(tls_.get(), key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    throw std::runtime_error("cannot use the certificate " + certificate_file + " with the key " +
+                             key_file);
+  }
+  // What is left to send may be moved in memory between two tries.
+  SSL_CTX_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
+ssize_t Server::receive(Connection& connection, char* bytes, std::size_t size) {
+  if (!connection.tls) return recv(connection.fd, bytes, size, 0);
+  ERR_clear_error();
+  std::size_t count = 0;
+  if (SSL_read_ex(connection.tls.get(), bytes, size, &count) == 1) {
+    return static_cast<ssize_t>(count);
+  }
+  const int error = SSL_get_error(connection.tls.get(), 0);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return 0;
+  errno = EAGAIN;
+  return -1;
+}
+
+ssize_t Server::transmit(Connection& connection, const char* bytes, std::size_t size) {
+  if (!connection.tls) return send(connection.fd, bytes, size, MSG_NOSIGNAL);
+  ERR_clear_error();
+  std::size_t count = 0;
+  if (SSL_write_ex(connection.tls.get(), bytes, size, &count) == 1) {
+    return static_cast<ssize_t>(count);
+  }
+  const int error = SSL_get_error(connection.tls.get(), 0);
+  errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+  return -1;
 }
 
 void Server::reset_stats() {
@@ -138,6 +185,11 @@ void Server::accept_all() {
     auto connection = std::make_unique<Connection>();
     connection->id = next_id_++;
     connection->fd = fd;
+    if (tls_) {
+      connection->tls.reset(SSL_new(tls_.get()));
+      SSL_set_fd(connection->tls.get(), fd);
+      SSL_set_accept_state(connection->tls.get());
+    }
     add_to_epoll(epoll_, fd, connection->id);
     ++stats_.connections_total;
     ++stats_.open_connections;
@@ -148,10 +200,11 @@ void Server::accept_all() {
 void Server::on_readable(Connection& connection) {
   static std::array<char, 64 * 1024> buffer;
   for (;;) {
-    const ssize_t count = recv(connection.fd, buffer.data(), buffer.size(), 0);
+    const ssize_t count = receive(connection, buffer.data(), buffer.size());
     if (count > 0) {
       connection.parser.feed({buffer.data(), static_cast<std::size_t>(count)});
-      if (static_cast<std::size_t>(count) < buffer.size()) break;
+      // TLS may hold more that epoll does not know of.
+      if (!connection.tls && static_cast<std::size_t>(count) < buffer.size()) break;
     } else if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
       break;
     } else {
@@ -269,8 +322,8 @@ void Server::process(Connection& connection) {
 // True when nothing is left to send. A broken connection counts as that: its end comes by read.
 bool Server::flush(Connection& connection) {
   while (connection.sent < connection.out.size()) {
-    const ssize_t count = send(connection.fd, connection.out.data() + connection.sent,
-                               connection.out.size() - connection.sent, MSG_NOSIGNAL);
+    const ssize_t count = transmit(connection, connection.out.data() + connection.sent,
+                                   connection.out.size() - connection.sent);
     if (count >= 0) {
       connection.sent += static_cast<std::size_t>(count);
     } else if (errno == EAGAIN) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +13,9 @@
 #include <vector>
 
 #include "gemini_standin/http_message.h"
+
+struct ssl_ctx_st;
+struct ssl_st;
 
 namespace twinchat::testing {
 
@@ -47,6 +52,9 @@ class Server {
 
   // Listens on 127.0.0.1:`port`, 0 for a free one. Throws std::system_error.
   Server(std::uint16_t port, Handler handler);
+  // Speaks TLS from now on, with these PEM files. Connections end without a close_notify, as those
+  // of many servers do. Throws std::runtime_error when the files cannot be used.
+  void use_tls(const std::string& certificate_file, const std::string& key_file);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -73,12 +81,21 @@ class Server {
   void process(Connection& connection);
   bool take_request(Connection& connection);
   bool flush(Connection& connection);
+  // As recv() and send(), through TLS where it is spoken; EAGAIN for "wait".
+  static ssize_t receive(Connection& connection, char* bytes, std::size_t size);
+  static ssize_t transmit(Connection& connection, const char* bytes, std::size_t size);
   void watch_writable(Connection& connection, bool on);
   void close_connection(Connection& connection, bool by_client);
   void fire_timers();
   int wait_ms() const;
 
+  struct FreeTls {
+    void operator()(ssl_st* session) const;
+    void operator()(ssl_ctx_st* context) const;
+  };
+
   Handler handler_;
+  std::unique_ptr<ssl_ctx_st, FreeTls> tls_;  // null: plain HTTP
   int listener_ = -1;
   int epoll_ = -1;
   int signals_ = -1;
