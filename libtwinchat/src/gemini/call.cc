@@ -283,7 +283,7 @@ void Call::on_event(std::string_view data, bool complete) {
     }
     return;
   }
-  if (!added.text.empty()) show(added.text);
+  if (streaming_ && !added.text.empty()) show(added.text);
   if (added.error) stream_error_ = std::move(added.error);
 }
 

@@ -1,6 +1,5 @@
 #include "gemini/content_json.h"
 
-#include <optional>
 #include <utility>
 
 namespace twinchat::gemini {
@@ -11,16 +10,28 @@ Json object_from(std::string_view text) {
   return parsed && parsed->is_object() ? *std::move(parsed) : Json::object();
 }
 
-// Whether `object` has exactly the fields that FunctionCall or FunctionResponse have; anything more
-// is kept as it came, in extra_json.
-bool has_only(const Json& object, std::initializer_list<std::string_view> names) {
-  if (!object.is_object()) return false;
-  for (const auto& item : object.items()) {
-    bool known = false;
-    for (const std::string_view name : names) known = known || item.key() == name;
-    if (!known) return false;
+// Takes the fields of a functionCall or functionResponse out of `call`, where they are what they
+// should be. False, and `call` unchanged, when it is not one that could be asked or answered.
+bool take_call(Json& call, const char* payload_name, std::string& id, std::string& name,
+               std::string& payload) {
+  const auto given = [&call](const char* field_name) { return call.contains(field_name); };
+  if (!call.is_object() || !field(call, "name").is_string() ||
+      (given("id") && !field(call, "id").is_string()) ||
+      (given(payload_name) && !field(call, payload_name).is_object())) {
+    return false;
   }
+  id = string_field(call, "id");
+  name = string_field(call, "name");
+  payload = given(payload_name) ? dump_json(call[payload_name]) : "{}";
+  for (const char* taken : {"id", "name", payload_name}) call.erase(taken);
   return true;
+}
+
+// The object that holds a call's fields, with those in it that this version has no type for.
+Json& call_object(Json& part, const char* name) {
+  Json& call = part[name];
+  if (!call.is_object()) call = Json::object();
+  return call;
 }
 
 bool is_plain_text(const Part& part) {
@@ -34,13 +45,13 @@ Json part_to_json(const Part& part) {
   Json json = part.extra_json.empty() ? Json::object() : object_from(part.extra_json);
   if (part.text) json["text"] = *part.text;
   if (part.function_call) {
-    Json& call = json["functionCall"];
+    Json& call = call_object(json, "functionCall");
     call["name"] = part.function_call->name;
     call["args"] = object_from(part.function_call->args_json);
     if (!part.function_call->id.empty()) call["id"] = part.function_call->id;
   }
   if (part.function_response) {
-    Json& response = json["functionResponse"];
+    Json& response = call_object(json, "functionResponse");
     response["name"] = part.function_response->name;
     response["response"] = object_from(part.function_response->response_json);
     if (!part.function_response->id.empty()) response["id"] = part.function_response->id;
@@ -63,17 +74,20 @@ Part part_from_json(const Json& json) {
       part.thought = value.get<bool>();
     } else if (key == "thoughtSignature" && value.is_string()) {
       part.thought_signature = value.get<std::string>();
-    } else if (key == "functionCall" && has_only(value, {"id", "name", "args"})) {
-      const Json& args = field(value, "args");
-      part.function_call = FunctionCall{.id = string_field(value, "id"),
-                                        .name = string_field(value, "name"),
-                                        .args_json = args.is_object() ? dump_json(args) : "{}"};
-    } else if (key == "functionResponse" && has_only(value, {"id", "name", "response"})) {
-      const Json& response = field(value, "response");
-      part.function_response =
-          FunctionResponse{.id = string_field(value, "id"),
-                           .name = string_field(value, "name"),
-                           .response_json = response.is_object() ? dump_json(response) : "{}"};
+    } else if (key == "functionCall" || key == "functionResponse") {
+      Json rest = value;
+      if (key == "functionCall") {
+        FunctionCall call;
+        if (take_call(rest, "args", call.id, call.name, call.args_json)) {
+          part.function_call = std::move(call);
+        }
+      } else {
+        FunctionResponse response;
+        if (take_call(rest, "response", response.id, response.name, response.response_json)) {
+          part.function_response = std::move(response);
+        }
+      }
+      if (rest == value || !rest.empty()) extra[key] = std::move(rest);
     } else {
       extra[key] = value;
     }

@@ -372,8 +372,12 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_USERAGENT, user_agent_.c_str());
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-    set(CURLOPT_PIPEWAIT, 1L);
+    // Over TLS a new transfer waits for the handshake to tell whether the connection can be shared;
+    // a plain connection would only tell with its first answer.
+    const bool tls = transfer.request.url.starts_with("https:");
+    set(CURLOPT_HTTP_VERSION,
+        static_cast<long>(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    set(CURLOPT_PIPEWAIT, tls ? 1L : 0L);
     set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_TCP_KEEPALIVE, 1L);

@@ -1,6 +1,8 @@
 #include "gemini/json.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 
 namespace twinchat::gemini {
 namespace {
@@ -55,7 +57,20 @@ std::string string_field(const Json& object, const char* name) {
 }
 
 std::int64_t int_field(const Json& object, const char* name) {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   const Json& value = field(object, name);
+  if (value.is_number_unsigned()) {
+    return static_cast<std::int64_t>(
+        std::min(value.get<std::uint64_t>(), static_cast<std::uint64_t>(kMost)));
+  }
+  if (value.is_number_float()) {
+    // 2^63, the first double that no int64 holds.
+    constexpr double kTooMuch = 9223372036854775808.0;
+    const double number = value.get<double>();
+    if (number >= kTooMuch) return kMost;
+    return number < -kTooMuch ? std::numeric_limits<std::int64_t>::min()
+                              : static_cast<std::int64_t>(number);
+  }
   return value.is_number() ? value.get<std::int64_t>() : 0;
 }
 

@@ -18,6 +18,7 @@ std::optional<Json> parse_json(std::string_view text);
 std::string dump_json(const Json& value);
 
 // Fields of an object; the empty value when it is missing, of another type, or `object` is none.
+// A number beyond the ends of an int64 gives that end.
 const Json& field(const Json& object, const char* name);
 std::string string_field(const Json& object, const char* name);
 std::int64_t int_field(const Json& object, const char* name);

@@ -81,7 +81,8 @@ void SseParser::dispatch(bool complete) {
   if (!has_data_) return;
   has_data_ = false;
   const std::string data = std::exchange(data_, {});
-  on_event_(data, complete);
+  // Empty data is no event, says the standard; some proxies keep a connection alive with it.
+  if (!data.empty()) on_event_(data, complete);
 }
 
 void SseParser::finish() {
