@@ -12,8 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kSignaturePrefix = "standin/";
-// What Google lets stand in place of a signature on function calls no model made.
-constexpr std::string_view kNoSignature = "skip_thought_signature_validator";
 
 std::string snake_case(std::string_view camel_case) {
   std::string result;
@@ -235,6 +233,7 @@ std::optional<ApiError> signature_fault(const json& part, const std::string& mod
                                         const Place& place) {
   const json* signature = field(part, "thoughtSignature");
   if (signature == nullptr) return std::nullopt;
+  // Google's "skip_thought_signature_validator" is good base64 too.
   const auto decoded =
       signature->is_string() ? base64_decode(signature->get<std::string>()) : std::nullopt;
   if (!decoded) {
