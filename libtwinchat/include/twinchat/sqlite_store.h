@@ -19,7 +19,7 @@ struct SqliteStoreOptions {
   // Whether a commit waits for the disk. Off, a power failure may lose the last commits (a crash of
   // the process does not).
   bool durable = true;
-  // Connections for reading at most; each costs about 100 KiB while it is kept.
+  // Connections for reading at most; each keeps up to about 600 KiB.
   std::size_t max_readers = 16;
   // Create the file and the tables when they are missing. Off, a missing file is kNotFound and
   // missing tables are kFailedPrecondition: what `check` wants.
@@ -41,7 +41,11 @@ struct SqliteStoreOptions {
 // a damaged file or one that is no SQLite database: such a file is left exactly as it was.
 // kUnavailable when it cannot be opened or written.
 //
-// A turn that a process left pending when it died is marked interrupted.
+// A turn that a process left pending when it died is marked interrupted: at once when the process
+// is seen to be gone, otherwise (another container, whose processes cannot be seen from here) when
+// the turn has expired. Pending turns of processes that live are left alone.
+//
+// After a failed write the store goes on by itself as soon as the file can be written again.
 //
 // Thread safety: as every Store. All writing goes through one connection; threads that write at the
 // same time share a commit. Readers have connections of their own and wait for nobody.

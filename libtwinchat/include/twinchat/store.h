@@ -124,19 +124,21 @@ class TWINCHAT_EXPORT Store {
   // turn, and moves updated_at. With an idempotency key that the session has seen: kAlreadyExists
   // when the fingerprint differs; kAborted while that turn is pending (and not expired); otherwise
   // the turn is resumed or replayed as BegunTurn says (complete, truncated and blocked turns are
-  // replayed, all others resumed). A resumed turn does not move the visitor's message.
+  // replayed, all others resumed). A resumed turn does not move the visitor's message; what it had
+  // answered before it was cancelled stays among the messages and is no longer the turn's.
   virtual BegunTurn begin_turn(const NewTurn& turn) = 0;
 
   // Closes a turn: inserts the answer as a bot message, records how it went, moves updated_at, and
   // returns the turn. kNotFound when there is no such turn (its session was erased meanwhile).
   // A turn that was marked interrupted in the meantime is closed all the same; one that has ended
-  // otherwise is left as it is and kFailedPrecondition is thrown.
+  // otherwise is left as it is and kFailedPrecondition is thrown. kInvalidArgument for kPending.
   virtual Turn finish_turn(const FinishedTurn& turn) = 0;
 
   // The newest `limit` answered turns of the session, oldest first: complete and truncated ones
   // with an answer, and question-answer pairs that another program wrote to the same tables. The
-  // turn `before_turn` and everything said after its message are left out; 0 leaves out nothing.
-  // The cost follows `limit`, not the length of the history.
+  // turn `before_turn` and those whose message came after its message are left out; 0 leaves out
+  // nothing. The cost follows `limit`, not the length of the history: a store may stop looking
+  // behind a thousand messages in a row that got no answer.
   virtual std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                            std::size_t limit) = 0;
 };
@@ -144,7 +146,8 @@ class TWINCHAT_EXPORT Store {
 // Opens the store that `url` names, creating what is missing:
 //   sqlite:///relative/path.db   sqlite:////absolute/path.db   a SQLite file, see sqlite_store.h
 //   memory:                      nothing is kept
-// kInvalidArgument for any other form.
+// %XX stands for a byte of the path. kInvalidArgument for any other form, kUnimplemented for a kind
+// of database that this build has no store for. The text of the error never repeats the URL.
 TWINCHAT_EXPORT std::shared_ptr<Store> open_store(std::string_view url);
 
 }  // namespace twinchat
