@@ -237,7 +237,9 @@ Connection::Clock::time_point Connection::next_deadline() const {
 
 bool Connection::idle() const {
   std::unique_lock lock(mutex_);
-  return phase_ == Phase::kReading && !request_begun_ && !input_ready_;
+  if (phase_ != Phase::kReading || request_begun_ || input_ready_) return false;
+  char byte;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 Connection::Clock::time_point Connection::deadline_locked() const {

@@ -63,7 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close();
   // When on_timer() wants to be called; Clock::time_point::max() if only an answer can go on.
   Clock::time_point next_deadline() const;
-  // Waits for a request of which nothing has come.
+  // Waits for a request of which nothing has come, not even to the socket.
   bool idle() const;
   int fd() const { return fd_.get(); }
 

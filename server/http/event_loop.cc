@@ -26,6 +26,7 @@ namespace {
 constexpr size_t kReadBuffer = 16 * 1024;
 constexpr int kBacklog = 4096;
 constexpr int kAcceptsARound = 128;
+constexpr std::chrono::milliseconds kAcceptPause{100};
 
 // epoll_event.data of the two descriptors that are no connections; a connection's has its
 // generation, never 0, in the upper half.
@@ -163,9 +164,10 @@ void EventLoop::run() {
         (open_ == 0 || Clock::now().time_since_epoch().count() >= drain_until_.load())) {
       break;
     }
-    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                   wait_time(Clock::now()));
+    const int count =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_time());
     if (count < 0 && errno != EINTR) throw_errno(errno, "epoll_wait");
+    now_ = Clock::now();
     bool look_at_woken = false;
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
@@ -184,11 +186,12 @@ void EventLoop::run() {
     if (look_at_woken) {
       core_->take_woken(woken_);
       for (const std::shared_ptr<Connection>& connection : woken_) {
+        if (find(connection->fd(), connection->generation) == nullptr) continue;
         handle(connection, connection->on_wake(buffer_.data(), buffer_.size()));
       }
       woken_.clear();
     }
-    run_timers(Clock::now());
+    run_timers();
     if (!ready_.empty()) {
       dispatch_(ready_);
       ready_.clear();
@@ -222,38 +225,40 @@ const std::shared_ptr<Connection>* EventLoop::find(int fd, uint32_t generation) 
   return connection != nullptr && connection->generation == generation ? &connection : nullptr;
 }
 
+// Looked at no later than an idle time from now, whatever the deadline: a worker that gives an
+// answer starts the idle time without telling us.
 void EventLoop::schedule(Connection& connection) {
-  const Clock::time_point deadline = connection.next_deadline();
-  if (deadline >= connection.scheduled) return;
-  connection.scheduled = deadline;
-  timers_.push({deadline, connection.fd(), connection.generation});
+  const Clock::time_point when =
+      std::min(connection.next_deadline(), now_ + core_->limits.idle_time);
+  if (when >= connection.scheduled) return;
+  connection.scheduled = when;
+  timers_.push({when, connection.fd(), connection.generation});
 }
 
-void EventLoop::run_timers(Clock::time_point now) {
-  while (!timers_.empty() && timers_.top().when <= now) {
+void EventLoop::run_timers() {
+  while (!timers_.empty() && timers_.top().when <= now_) {
     const Timer timer = timers_.top();
     timers_.pop();
     const auto* found = find(timer.fd, timer.generation);
     if (found == nullptr || (*found)->scheduled != timer.when) continue;
     const std::shared_ptr<Connection> connection = *found;
     connection->scheduled = Clock::time_point::max();
-    const Connection::Next next = connection->on_timer(now);
-    handle(connection, next);
-    if (next == Connection::Next::kNothing && connection->scheduled == Clock::time_point::max()) {
-      // An answer is out, and a worker that gives it does not tell us. Whatever deadline follows it
-      // is no sooner than this, or is told.
-      connection->scheduled = now + core_->limits.idle_time;
-      timers_.push({connection->scheduled, timer.fd, timer.generation});
-    }
+    handle(connection, connection->on_timer(now_));
+  }
+  if (accept_again_ <= now_) {
+    accept_again_ = Clock::time_point::max();
+    watch_listener(EPOLLIN);
   }
 }
 
-int EventLoop::wait_time(Clock::time_point now) const {
-  Clock::time_point until = timers_.empty() ? Clock::time_point::max() : timers_.top().when;
+int EventLoop::wait_time() const {
+  Clock::time_point until = accept_again_;
+  if (!timers_.empty()) until = std::min(until, timers_.top().when);
   if (draining_) {
     until = std::min(until, Clock::time_point(std::chrono::nanoseconds(drain_until_.load())));
   }
   if (until == Clock::time_point::max()) return -1;
+  const Clock::time_point now = Clock::now();
   if (until <= now) return 0;
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
   return static_cast<int>(std::min<int64_t>(wait, INT_MAX));
@@ -273,14 +278,14 @@ void EventLoop::accept_some() {
           continue;
         case EMFILE:
         case ENFILE:
-          // Left waiting, the connection would wake the loop again and again.
-          if (!spare_) spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-          if (!spare_) return;
-          spare_.reset();
-          turn_away(
-              UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
-          spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-          continue;
+          if (turn_away_with_spare()) continue;
+          [[fallthrough]];
+        case ENOBUFS:
+        case ENOMEM:
+          // The connection that waits would wake the loop again and again.
+          watch_listener(0);
+          accept_again_ = now_ + kAcceptPause;
+          return;
         default:
           return;
       }
@@ -312,6 +317,26 @@ void EventLoop::add(UniqueFd fd, std::string client_address) {
   by_fd_[static_cast<size_t>(number)] = connection;
   ++open_;
   schedule(*connection);
+}
+
+void EventLoop::watch_listener(uint32_t events) {
+  if (!listener_) return;
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = kListener;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+}
+
+// Out of descriptors: the spare one is given up for a moment to tell the client.
+bool EventLoop::turn_away_with_spare() {
+  if (!spare_) spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!spare_) return false;
+  spare_.reset();
+  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const bool accepted = static_cast<bool>(fd);
+  turn_away(std::move(fd));
+  spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  return accepted;
 }
 
 void EventLoop::turn_away(UniqueFd fd) {

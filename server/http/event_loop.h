@@ -50,10 +50,12 @@ class EventLoop {
   bool shed_idle();
   void handle(const std::shared_ptr<Connection>& connection, Connection::Next next);
   void schedule(Connection& connection);
-  void run_timers(Clock::time_point now);
+  void run_timers();
+  void watch_listener(uint32_t events);
+  bool turn_away_with_spare();
   void begin_drain();
   void close_all();
-  int wait_time(Clock::time_point now) const;
+  int wait_time() const;
   const std::shared_ptr<Connection>* find(int fd, uint32_t generation) const;
 
   const std::shared_ptr<ServerCore> core_;
@@ -73,6 +75,9 @@ class EventLoop {
   std::vector<std::shared_ptr<Connection>> ready_;  // to be dispatched
   std::vector<std::shared_ptr<Connection>> woken_;
   std::vector<char> buffer_;
+
+  Clock::time_point now_ = Clock::now();                       // of this round
+  Clock::time_point accept_again_ = Clock::time_point::max();  // when accepting goes on
 
   std::atomic<int64_t> drain_until_{INT64_MAX};  // steady clock, nanoseconds
   bool draining_ = false;

@@ -1,6 +1,7 @@
 // Clients that mean no good, over real sockets.
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -413,4 +414,35 @@ TEST_CASE("A server that runs out of descriptors turns clients away and recovers
   CHECK(server.rejected(RejectReason::kTooManyConnections) == 1);
   HttpClient after(server.url());
   CHECK(after.get("/").status == 200);
+}
+
+TEST_CASE("A server without even a spare descriptor serves those who waited as soon as it can") {
+  RunningServer server(echo);
+  const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(client >= 0);
+  rlimit files{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+  rlimit none = files;
+  none.rlim_cur = 3;  // fewer than are open: nothing can be opened whatever is closed
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(server->port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int connected = ::connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  const std::string_view request = "GET / HTTP/1.0\r\n\r\n";
+  const ssize_t sent = ::send(client, request.data(), request.size(), MSG_NOSIGNAL);
+  std::this_thread::sleep_for(50ms);
+  const uint64_t accepted_meanwhile = server->stats().accepted;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+
+  CHECK(connected == 0);
+  CHECK(sent == static_cast<ssize_t>(request.size()));
+  CHECK(accepted_meanwhile == 0);
+  std::string answer(1000, ' ');
+  const ssize_t size = ::recv(client, answer.data(), answer.size(), 0);
+  CHECK(size > 0);
+  CHECK(status_of(answer) == 200);
+  ::close(client);
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "http/worker_pool.h"
 #include "http_client.h"
 #include "running_server.h"
 #include "wait.h"
@@ -57,20 +58,20 @@ httplib::Response text(std::string body, int status = 200) {
 }  // namespace
 
 TEST_CASE("A handler sees the request and its answer goes out") {
-  RunningServer server([](Exchange& exchange) {
-    CHECK(exchange.request().method == "POST");
-    CHECK(exchange.path() == "/a b");
-    CHECK(exchange.request().get_param_value("q") == "x y");
-    CHECK(exchange.request().get_header_value("X-Test") == "1");
-    CHECK(exchange.request().remote_addr == "127.0.0.1");
-    CHECK(exchange.client_address() == "127.0.0.1");
-    CHECK(exchange.body() == "{}");
+  std::string seen;
+  RunningServer server([&](Exchange& exchange) {
+    const httplib::Request& request = exchange.request();
+    seen = request.method + "|" + std::string(exchange.path()) + "|" +
+           request.get_param_value("q") + "|" + request.get_header_value("X-Test") + "|" +
+           request.remote_addr + "|" + exchange.client_address() + "|" +
+           std::string(exchange.body());
     exchange.response().status = 201;
     exchange.response().set_header("X-Answer", "2");
     exchange.response().set_content("made", "text/plain");
   });
   HttpClient client(server.url());
   const HttpResponse response = client.post_json("/a%20b?q=x+y", "{}", {{"X-Test", "1"}});
+  CHECK(seen == "POST|/a b|x y|1|127.0.0.1|127.0.0.1|{}");
   CHECK(response.status == 201);
   CHECK(response.header("x-answer") == "2");
   CHECK(response.header("content-type") == "text/plain");
@@ -485,6 +486,7 @@ TEST_CASE("A stream that is dropped before its end does not look complete") {
 }
 
 TEST_CASE("Streams and answers on many connections at once do not get mixed up") {
+  WorkerPool streams({.min_workers = 3});
   HttpServerOptions options;
   options.min_workers = 4;
   RunningServer server(
@@ -492,12 +494,12 @@ TEST_CASE("Streams and answers on many connections at once do not get mixed up")
         const std::string path(exchange.path());
         std::shared_ptr<Reply> reply = exchange.defer();
         if (path.size() % 2 == 0) return reply->send(text(path));
-        std::thread([path, reply] {
+        streams.submit([path, reply] {
           reply->on_close([] {});
           if (!reply->begin_stream(text(""))) return;
           for (char c : path) reply->write(std::string(1, c));
           reply->end();
-        }).detach();
+        });
       },
       options);
   std::vector<std::thread> threads;

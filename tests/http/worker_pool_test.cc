@@ -51,7 +51,7 @@ TEST_CASE("A pool runs every job, whoever submits it") {
     std::vector<std::thread> submitters;
     for (int i = 0; i < 4; ++i) {
       submitters.emplace_back([&] {
-        for (int j = 0; j < 1000; ++j) CHECK(pool.submit([&ran] { ++ran; }));
+        for (int j = 0; j < 1000; ++j) pool.submit([&ran] { ++ran; });
       });
     }
     for (std::thread& thread : submitters) thread.join();
