@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
+#include <cstdint>
 
 namespace twinchat::gemini {
 namespace {
@@ -154,34 +154,47 @@ void read_details(const Json& error, ErrorDetails& details) {
 
 std::optional<milliseconds> parse_duration(std::string_view text) {
   if (text.empty()) return std::nullopt;
-  double total = 0;
+  // In whole nanoseconds: what a server says in decimals has to come out exact.
+  constexpr std::int64_t kLongest = 365LL * 24 * 3'600 * 1'000'000'000;
+  std::int64_t total = 0;
+  const auto digits = [&text] {
+    const std::string_view found = text.substr(0, text.find_first_not_of("0123456789"));
+    text.remove_prefix(found.size());
+    return found;
+  };
   while (!text.empty()) {
-    double number = 0;
-    const auto [end, failure] =
-        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-    if (failure != std::errc() || number < 0) return std::nullopt;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    double unit = 0;
+    const std::string_view whole = digits();
+    std::string_view decimals;
+    if (text.starts_with('.')) {
+      text.remove_prefix(1);
+      decimals = digits();
+    }
+    if (whole.empty() && decimals.empty()) return std::nullopt;
+    std::int64_t unit = 0;
+    std::size_t unit_size = 1;
     if (text.starts_with("ms")) {
-      unit = 1;
-      text.remove_prefix(2);
+      unit = 1'000'000;
+      unit_size = 2;
     } else if (text.starts_with('s')) {
-      unit = 1'000;
-      text.remove_prefix(1);
+      unit = 1'000'000'000;
     } else if (text.starts_with('m')) {
-      unit = 60'000;
-      text.remove_prefix(1);
+      unit = 60'000'000'000;
     } else if (text.starts_with('h')) {
-      unit = 3'600'000;
-      text.remove_prefix(1);
+      unit = 3'600'000'000'000;
     } else {
       return std::nullopt;
     }
-    total += number * unit;
+    text.remove_prefix(unit_size);
+    std::int64_t number = 0;
+    for (const char digit : whole) number = std::min(number * 10 + (digit - '0'), kLongest / 1'000);
+    total += number > kLongest / unit ? kLongest : number * unit;
+    for (const char digit : decimals) {
+      unit /= 10;
+      total += unit > 0 ? (digit - '0') * unit : digit > '0';
+    }
+    total = std::min(total, kLongest);
   }
-  constexpr double kLongest = 365.0 * 24 * 3'600'000;
-  if (!std::isfinite(total)) return std::nullopt;
-  return milliseconds(static_cast<std::int64_t>(std::ceil(std::min(total, kLongest))));
+  return std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(total));
 }
 
 Error upstream_error(const Json& body, int http_status, const std::string& model,
@@ -193,7 +206,11 @@ Error upstream_error(const Json& body, int http_status, const std::string& model
   ErrorDetails details;
   details.model = model;
   details.upstream_status = name_field(error, "status");
-  details.http_status = http_status != 0 ? http_status : static_cast<int>(int_field(error, "code"));
+  details.http_status = http_status;
+  if (const std::int64_t code = int_field(error, "code");
+      http_status == 0 && code > 0 && code < 600) {
+    details.http_status = static_cast<int>(code);
+  }
   int seconds = 0;
   const auto header =
       std::from_chars(retry_after.data(), retry_after.data() + retry_after.size(), seconds);
