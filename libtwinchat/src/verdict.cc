@@ -5,11 +5,13 @@
 namespace twinchat {
 
 Verdict judge(const ModelAnswer& answer) {
-  if (!answer.block_reason.empty()) return Verdict::kBlocked;
   const auto& parts = answer.content.parts;
   const bool calls = std::any_of(parts.begin(), parts.end(),
                                  [](const Part& part) { return part.function_call.has_value(); });
   const bool has_something = calls || !visible_text(answer.content).empty();
+  // A block reason that is "unspecified" blocks nothing that was answered all the same.
+  const bool is_specified = !answer.block_reason.ends_with("_REASON_UNSPECIFIED");
+  if (!answer.block_reason.empty() && (is_specified || !has_something)) return Verdict::kBlocked;
   switch (answer.finish_reason) {
     case FinishReason::kNone:
       return Verdict::kCut;

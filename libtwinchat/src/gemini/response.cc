@@ -37,7 +37,7 @@ AnswerBuilder::Added AnswerBuilder::add(std::string_view json) {
 
 void AnswerBuilder::add_object(const Json& object, Added& added) {
   if (added.error) return;
-  if (field(object, "error").is_object()) {
+  if (!field(object, "error").is_null()) {
     added.error = upstream_error(object, 0, model_);
     return;
   }
@@ -56,9 +56,12 @@ void AnswerBuilder::add_object(const Json& object, Added& added) {
   const Json& candidates = field(object, "candidates");
   if (!candidates.is_array() || candidates.empty()) return;
   const Json& candidate = candidates.front();
-  // A reason is not the end: some servers send it early or with every piece. The last one holds.
+  // A reason is not the end: some servers send it early or with every piece. The last one holds,
+  // but "unspecified" is no reason.
   const std::string reason = string_field(candidate, "finishReason");
-  if (!reason.empty()) answer_.finish_reason_raw = reason;
+  if (finish_reason_from(reason) != FinishReason::kNone || answer_.finish_reason_raw.empty()) {
+    answer_.finish_reason_raw = reason;
+  }
   const Json& parts = field(field(candidate, "content"), "parts");
   if (!parts.is_array()) return;
   for (const Json& json : parts) {
