@@ -42,6 +42,8 @@ ModelCapabilities capabilities_of(std::string_view model,
     }
   }
   if (best != nullptr) return *best;
+  // A name may come with a folder: "models/gemini-2.5-flash".
+  model.remove_prefix(model.rfind('/') + 1);
   const Row* found = &kTable.front();
   for (const Row& row : kTable) {
     if (model.starts_with(row.prefix) && row.prefix.size() > found->prefix.size()) found = &row;

@@ -56,13 +56,19 @@ Json contents(const GenerateRequest& request, const RequestShape& shape) {
     const bool keep_signatures =
         !shape.strip_signatures && (content.model.empty() || content.model == shape.model);
     Json parts = Json::array();
+    bool has_call = false;
     for (const Part& part : content.parts) {
       if (part.thought) continue;
       Json json = part_to_json(part);
-      if (!keep_signatures && json.erase("thoughtSignature") > 0 && part.function_call &&
-          shape.capabilities.thinking_level) {
-        // A call without a signature is refused; this word stands for one that cannot be had.
-        json["thoughtSignature"] = "skip_thought_signature_validator";
+      if (!keep_signatures) {
+        const bool was_signed = json.erase("thoughtSignature") > 0;
+        const bool is_first_call = part.function_call && !std::exchange(has_call, true);
+        if (part.function_call && (was_signed || is_first_call) &&
+            shape.capabilities.thinking_level) {
+          // The first call of a step without a signature is refused, also when the model that made
+          // it signs nothing; this word stands for one that cannot be had.
+          json["thoughtSignature"] = "skip_thought_signature_validator";
+        }
       }
       // A part that held nothing but a signature is no part without it.
       const bool hollow = json.empty() || (json.size() == 1 && json.contains("text") &&
