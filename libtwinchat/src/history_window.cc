@@ -16,8 +16,11 @@ bool may_begin_at(const PastTurn& turn) {
   if (turn.turn_id == 0) {
     for (const char c : turn.user_text) mixed = mixed * 31 + static_cast<unsigned char>(c);
   }
-  mixed *= 0x9E3779B97F4A7C15u;
-  return (mixed >> 32) % kStep == 0;
+  // SplitMix64's last steps. One multiplication is not enough: the ids of a session that takes
+  // turns with others lie evenly apart, and it would leave them so.
+  mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9u;
+  mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBu;
+  return (mixed ^ (mixed >> 31)) % kStep == 0;
 }
 
 std::int64_t tokens_of(const PastTurn& turn) {
@@ -45,11 +48,13 @@ std::vector<Content> history_window(const std::vector<PastTurn>& turns, std::siz
   }
   begin = first_fitting;
   // All of it fits: no cut, no need for a place to cut. A caller asks the store for one turn more
-  // than the window holds, so that this can be told.
+  // than the window holds, so that this can be told. A place in the newer half is none: what the
+  // model would forget is worth more than what it could cache.
   if (begin > 0) {
-    const auto place =
-        std::find_if(turns.begin() + static_cast<std::ptrdiff_t>(begin), turns.end(), may_begin_at);
-    if (place != turns.end()) begin = static_cast<std::size_t>(place - turns.begin());
+    const auto oldest = turns.begin() + static_cast<std::ptrdiff_t>(begin);
+    const auto half = oldest + (turns.end() - oldest) / 2;
+    const auto place = std::find_if(oldest, half, may_begin_at);
+    if (place != half) begin = static_cast<std::size_t>(place - turns.begin());
   }
   std::vector<Content> contents;
   for (std::size_t i = begin; i < turns.size(); ++i) {
