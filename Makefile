@@ -1,0 +1,93 @@
+# The commands of the README. Everything real is in CMakeLists.txt.
+#
+#   make run      install what is needed, build, serve
+#   make test     install what is needed, build, run every test, also under sanitizers
+#   make bench    print the benchmarks
+#   make build    build only; the program is build/server/twinchat-server
+#   make install  install below PREFIX
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+
+# Debian 12 packages, by the command or file that tells whether they are there.
+RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
+                 libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
+                 libcli11-dev libspdlog-dev
+TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev
+BENCH_PACKAGES := wrk python3
+
+CMAKE_FLAGS := -G Ninja $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+OWN_FLAGS   := -DTWINCHAT_WERROR=ON
+
+.PHONY: run build install test test-sanitized test-threads bench deps test-deps bench-deps clean
+
+run: deps
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
+	cmake --build $(BUILD) -j $(JOBS)
+	# On a machine without settings this is a try-out: DEBUG allows it to do without keys.
+	if [ ! -e .env ]; then export DEBUG="$${DEBUG-True}"; fi
+	exec $(BUILD)/server/twinchat-server serve $(ARGS)
+
+build:
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS)
+
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+test: test-deps
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
+	  -DTWINCHAT_BUILD_EXAMPLES=ON
+	cmake --build $(BUILD) -j $(JOBS)
+	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+	$(MAKE) test-sanitized
+
+# The same tests with every access and every overflow watched. What runs programs of others (npm's
+# client, Django) is left to the run before: it would watch nothing of ours.
+test-sanitized: test-deps
+	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_CXX_FLAGS_DEBUG=-O1
+	cmake --build $(BUILD)-asan -j $(JOBS)
+	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'conformance|support|readme'
+
+# Data races, on request: another whole build.
+test-threads: test-deps
+	cmake -S . -B $(BUILD)-tsan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug \
+	  -DCMAKE_CXX_FLAGS_DEBUG=-O1
+	cmake --build $(BUILD)-tsan -j $(JOBS)
+	ctest --test-dir $(BUILD)-tsan --output-on-failure -LE 'conformance|support'
+
+bench: bench-deps
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
+	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin
+	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
+
+# $(call need,<packages>): installs those that are missing, and touches nothing when none is.
+define need
+	missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
+	if [ -n "$$missing" ]; then
+	  sudo=$$([ "$$(id -u)" = 0 ] || echo sudo)
+	  $$sudo apt-get update -qq
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+	fi
+endef
+
+deps:
+	$(call need,$(RUN_PACKAGES))
+
+# Node.js may have come from elsewhere than Debian.
+test-deps: deps
+	$(call need,$(TEST_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
+
+bench-deps: test-deps
+	$(call need,$(BENCH_PACKAGES))
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
