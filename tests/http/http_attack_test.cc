@@ -323,7 +323,7 @@ TEST_CASE("At the limit of connections, all of them busy, a new one is told so")
   CHECK(server.rejected(RejectReason::kTooManyConnections) == 1);
 }
 
-TEST_CASE("Unfinished requests have a budget in all; small whole ones are served beyond it") {
+TEST_CASE("Unfinished requests have a budget in all, and small whole ones are served beyond it") {
   HttpServerOptions options;
   options.limits.unfinished_bytes = 200'000;
   RunningServer server(echo, options);
