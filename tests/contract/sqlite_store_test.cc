@@ -296,7 +296,7 @@ TEST_CASE("A pending turn that has expired is marked interrupted, whoever began 
   CHECK(turns[1].status == TurnStatus::kPending);
 }
 
-TEST_CASE("A turn of an earlier boot is interrupted; one of another container waits to expire") {
+TEST_CASE("A turn of an earlier boot is interrupted, one of another container waits to expire") {
   TempDir folder;
   const auto file = folder / "chat.db";
   {

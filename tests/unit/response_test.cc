@@ -327,7 +327,7 @@ TEST_CASE("Feedback on a prompt that names no reason to block does not block") {
   }
 }
 
-TEST_CASE("A function call is an answer without text; a thought is none") {
+TEST_CASE("A function call is an answer without text, a thought is none") {
   const std::string call =
       R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]},"finishReason":"STOP"}]})";
   CHECK(judge(build({call}).answer) == Verdict::kAnswered);
