@@ -24,8 +24,7 @@ bool is_outage(const Error& error) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kInternal:
     case ErrorCode::kDeadlineExceeded:
-      return error.details().reason != "EMPTY_ANSWER" && error.details().reason != "MODEL_FAULT" &&
-             error.details().reason != "CIRCUIT_OPEN";
+      return true;
     default:
       return false;
   }
@@ -180,12 +179,13 @@ void Call::send() {
   const auto now = client_->loop->now();
   auto& state = client_->state(model());
   if (!state.breaker.allow(now)) {
-    ErrorDetails why = details("CIRCUIT_OPEN", false);
+    ErrorDetails why = details("CIRCUIT_OPEN", true);
     why.retry_after = state.breaker.time_to_probe(now);
     attempt_failed(Error(ErrorCode::kUnavailable, "the model is overloaded or cannot be reached.",
                          std::move(why)));
     return;
   }
+  outcome_due_ = true;
   ++attempts_;
   ++count_.attempts;
   status_ = 0;
@@ -209,11 +209,9 @@ void Call::send() {
                    .options = client_->options,
                    .strip_signatures = strip_signatures_});
   } catch (const Error& error) {
-    state.breaker.on_neither();
     finish(error);
     return;
   } catch (...) {
-    state.breaker.on_neither();
     finish(Error(ErrorCode::kUnknown, "the request could not be made.", details("", false)));
     return;
   }
@@ -232,8 +230,8 @@ std::string Call::url() const {
 }
 
 std::vector<std::string> Call::headers(const Timeouts& timeouts) const {
-  milliseconds limit = timeouts.total;
-  if (const auto left = time_left()) limit = std::clamp(*left, milliseconds(1), limit);
+  const milliseconds limit =
+      std::max(milliseconds(1), std::min(timeouts.total, time_left().value_or(timeouts.total)));
   std::vector<std::string> lines{
       "Content-Type: application/json",
       "Expect:",
@@ -256,10 +254,18 @@ void Call::on_body(std::string_view bytes) {
     body_ += bytes.substr(0, kMaxErrorBody - std::min(kMaxErrorBody, body_.size()));
     return;
   }
+  // Ending the transfer may let go of this object.
+  const auto self = shared_from_this();
   bool too_large = false;
   if (sse_) {
     sse_->feed(bytes);
     if (done_) return;
+    if (stream_error_) {
+      // Nothing that could follow would be read: there is no reason to wait for the end.
+      client_->loop->abort(std::exchange(transfer_, 0));
+      attempt_failed(*std::exchange(stream_error_, {}));
+      return;
+    }
     too_large = sse_->too_large();
   } else {
     body_ += bytes;
@@ -306,7 +312,13 @@ void Call::on_end(const TransferEnd& end) {
   // What came before a break counts, up to the last whole event.
   if (status_ == 200 && sse_) sse_->finish();
   if (done_) return;
-  switch (end.kind) {
+  if (stream_error_) {
+    attempt_failed(*std::exchange(stream_error_, {}));
+    return;
+  }
+  // An error status says what happened, also where the rest of its answer was lost.
+  const bool has_failed = status_ != 0 && status_ != 200;
+  switch (has_failed ? TransferEnd::Kind::kComplete : end.kind) {
     case TransferEnd::Kind::kTimeout: {
       ErrorDetails why = details("", true);
       why.stage = end.stage;
@@ -316,7 +328,6 @@ void Call::on_end(const TransferEnd& end) {
     }
     case TransferEnd::Kind::kFailed: {
       ErrorDetails why = details(end.reason, std::string_view(end.reason) != "CERTIFICATE");
-      why.http_status = status_ == 200 ? 0 : status_;
       why.diagnostic = end.diagnostic;
       attempt_failed(Error(ErrorCode::kUnavailable, "the model is overloaded or cannot be reached.",
                            std::move(why)));
@@ -326,13 +337,15 @@ void Call::on_end(const TransferEnd& end) {
       break;
   }
   if (status_ != 200) {
+    Error error = upstream_error(std::string_view(body_), status_, model(), retry_after_);
     if (status_ == 400 && !strip_signatures_ && is_signature_error(body_)) {
+      record_outcome(error);
       strip_signatures_ = true;
       release_slot();
       attempt();
       return;
     }
-    attempt_failed(upstream_error(std::string_view(body_), status_, model(), retry_after_));
+    attempt_failed(std::move(error));
     return;
   }
   const std::string& whole = sse_ ? sse_->body() : body_;
@@ -351,8 +364,12 @@ void Call::conclude() {
   if (!state.warned && client_->options.on_warning &&
       (stage == "LEGACY" || stage == "DEPRECATED" || stage == "RETIRED")) {
     state.warned = true;
-    client_->options.on_warning(
-        fmt::format("The model {} is {}: choose another soon.", model(), stage));
+    try {
+      client_->options.on_warning(
+          fmt::format("The model {} is {}: choose another soon.", model(), stage));
+    } catch (...) {
+      // A warning that cannot be given must not cost the answer.
+    }
   }
   ModelAnswer answer = builder_->take();
   answer.attempts = attempts_;
@@ -360,7 +377,7 @@ void Call::conclude() {
     case Verdict::kAnswered:
     case Verdict::kBlocked:
     case Verdict::kEmptyByLimit:
-      state.breaker.on_success(client_->loop->now());
+      record_success();
       finish(std::move(answer));
       return;
     case Verdict::kCut: {
@@ -376,7 +393,7 @@ void Call::conclude() {
       return;
     }
     case Verdict::kEmpty: {
-      state.breaker.on_success(client_->loop->now());
+      record_success();
       ++count_.empty_answers;
       attempt_failed(Error(ErrorCode::kInternal, "the model gave an empty answer.",
                            details("EMPTY_ANSWER", true)),
@@ -384,7 +401,9 @@ void Call::conclude() {
       return;
     }
     case Verdict::kFaultOnce: {
-      state.breaker.on_success(client_->loop->now());
+      record_success();
+      // A history that lost a signature is sent without any; calls get the word in their place.
+      if (answer.finish_reason == FinishReason::kMissingThoughtSignature) strip_signatures_ = true;
       if (shown_) {
         finish(std::move(answer));
         return;
@@ -397,11 +416,17 @@ void Call::conclude() {
   }
 }
 
+void Call::record_success() {
+  if (!std::exchange(outcome_due_, false)) return;
+  client_->state(model()).breaker.on_success(client_->loop->now());
+}
+
 void Call::record_outcome(const Error& error) {
+  if (!std::exchange(outcome_due_, false)) return;
   auto& breaker = client_->state(model()).breaker;
   if (is_outage(error)) {
     breaker.on_failure(client_->loop->now());
-  } else if (error.details().reason != "CIRCUIT_OPEN") {
+  } else {
     breaker.on_neither();
   }
 }
@@ -459,11 +484,9 @@ void Call::finish(Result<ModelAnswer> result) {
   on_stop_.reset();
   client_->loop->cancel(deadline_timer_);
   client_->loop->cancel(pause_timer_);
-  if (transfer_ != 0) {
-    client_->loop->abort(std::exchange(transfer_, 0));
-    // Neither good nor bad was heard: a probe that was cut off must not stay one.
-    client_->state(model()).breaker.on_neither();
-  }
+  if (transfer_ != 0) client_->loop->abort(std::exchange(transfer_, 0));
+  // Neither good nor bad was heard: a probe that was cut off must not stay one.
+  if (std::exchange(outcome_due_, false)) client_->state(model()).breaker.on_neither();
   client_->leave_queue(*this);
   release_slot();
   client_->ended(self);

@@ -98,6 +98,8 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   // The attempt came to nothing: again, the next model, or the end. `answer` is what to end with in
   // place of the error.
   void attempt_failed(Error error, std::optional<ModelAnswer> answer = {});
+  // How the attempt ended, for the breaker; the first word on it holds.
+  void record_success();
   void record_outcome(const Error& error);
   // Ends with what was shown, cut off by `error`, or with the error when nothing was.
   void end_broken(Error error);
@@ -121,6 +123,7 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   bool has_slot_ = false;
   bool done_ = false;
   bool shown_ = false;
+  bool outcome_due_ = false;  // the breaker let an attempt through and waits for its outcome
   bool strip_signatures_ = false;
   std::size_t model_index_ = 0;
   int attempts_ = 0;  // to all models

@@ -37,6 +37,17 @@ GeminiOptions checked(GeminiOptions options) {
   check(options.bearer_token || !options.api_key.empty(),
         "Gemini needs an API key or a bearer token.");
   check(is_header_value(options.api_key), "The Gemini API key holds characters that no key has.");
+  if (options.bearer_token) {
+    options.bearer_token = [source = std::move(options.bearer_token)] {
+      std::string token = source();
+      if (token.empty() || !is_header_value(token)) {
+        throw Error(ErrorCode::kUnauthenticated, "the model refused this service's credentials.",
+                    {.reason = "BAD_TOKEN",
+                     .diagnostic = "the bearer token is empty or holds characters no token has"});
+      }
+      return token;
+    };
+  }
   check(gemini::is_allowed_url(options.base_url),
         "The Gemini base URL has to be https:// (or http:// to this machine), without user, query "
         "or fragment.");

@@ -23,6 +23,8 @@ std::optional<milliseconds> retry_delay(const RetryOptions& options, const Retry
                                         const Error& error, std::optional<milliseconds> time_left,
                                         const Random& random) {
   if (!error.details().retryable || count.attempts >= options.max_attempts) return std::nullopt;
+  // Not even asked: it is for the caller to come back later.
+  if (error.details().reason == "CIRCUIT_OPEN") return std::nullopt;
   if (error.details().reason == "EMPTY_ANSWER" && count.empty_answers > options.max_empty_retries) {
     return std::nullopt;
   }
