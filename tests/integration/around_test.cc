@@ -155,7 +155,7 @@ TEST_CASE("A body beyond the limit is 413") {
   CHECK(response.header("x-content-type-options") == "nosniff");
   CHECK_FALSE(detail_of(response).empty());
   CHECK(server.post(kCreate, "{}" + padding.substr(2)).status == 201);
-  const ChatServer small({{"MAX_BODY_BYTES", "1024"}});
+  const ChatServer small({.env = {{"MAX_BODY_BYTES", "1024"}}});
   CHECK(small.post(kCreate, "{}" + std::string(1023, ' ')).status == 413);
 }
 
@@ -195,11 +195,11 @@ TEST_CASE("Only the allowed hosts are served, on any port and in any case") {
     CHECK(response.status == 400);
     CHECK(response.body.find(host) == std::string::npos);
   }
-  const ChatServer named({{"ALLOWED_HOSTS", ".example.com"}});
+  const ChatServer named({.env = {{"ALLOWED_HOSTS", ".example.com"}}});
   CHECK(named.post(kCreate, "{}", {{"Host", "chat.example.com"}}).status == 201);
   CHECK(named.post(kCreate, "{}", {{"Host", "example.com:80"}}).status == 201);
   CHECK(named.post(kCreate, "{}", {{"Host", "localhost"}}).status == 400);
-  const ChatServer all({{"ALLOWED_HOSTS", "*"}});
+  const ChatServer all({.env = {{"ALLOWED_HOSTS", "*"}}});
   CHECK(all.post(kCreate, "{}", {{"Host", "anything.example"}}).status == 201);
 }
 
@@ -258,7 +258,7 @@ TEST_CASE("A preflight of an allowed origin is told what may be sent") {
 }
 
 TEST_CASE("The allowed origins are a setting") {
-  const ChatServer server({{"CORS_ALLOWED_ORIGINS", "https://chat.example.com"}});
+  const ChatServer server({.env = {{"CORS_ALLOWED_ORIGINS", "https://chat.example.com"}}});
   CHECK(has_cors(server.post(kCreate, "{}", {{"Origin", "https://chat.example.com"}})));
   CHECK_FALSE(has_cors(server.post(kCreate, "{}", {{"Origin", "http://localhost:3000"}})));
 }

@@ -22,13 +22,13 @@ std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
   return std::make_unique<Process>(std::move(arguments), std::move(options));
 }
 
-ChatServer::ChatServer(std::map<std::string, std::string> environment) {
+ChatServer::ChatServer(ChatServerOptions options) {
   environment_ = {{"SECRET_KEY", kSecretKey},
                   {"GEMINI_API_KEY", kGeminiKey},
                   {"GEMINI_BASE_URL", gemini_.base_url()},
                   {"GEMINI_MAX_ATTEMPTS", "1"},
                   {"DATABASE_URL", "sqlite:///chat.db"}};
-  for (auto& [name, value] : environment) environment_[name] = value;
+  for (auto& [name, value] : options.env) environment_[name] = value;
   std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
   start();
 }
@@ -84,7 +84,8 @@ Json ChatServer::session(const std::string& session_id) const {
 
 std::vector<std::string> ChatServer::said(const std::string& session_id) const {
   std::vector<std::string> lines;
-  for (const Json& message : session(session_id).at("messages")) {
+  const Json shown = session(session_id);
+  for (const Json& message : shown.at("messages")) {
     lines.push_back((message.at("is_bot").get<bool>() ? "b:" : "u:") +
                     message.at("content").get<std::string>());
   }

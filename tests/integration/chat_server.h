@@ -27,15 +27,20 @@ std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
                                        std::map<std::string, std::string> environment,
                                        const std::filesystem::path& folder);
 
+struct ChatServerOptions {
+  // Set over the environment that makes the server work with the stand-in; an empty value takes a
+  // variable away.
+  std::map<std::string, std::string> env = {};
+};
+
 // The real server on a free port, its database in a folder of its own, and the Gemini stand-in it
 // asks. The destructor ends both.
 //
-// Thread safety: for one thread; client() makes further clients for others.
+// Thread safety: the const functions may be called from any thread.
 class ChatServer {
  public:
-  // `environment` is set over the one that makes it work with the stand-in; an empty value takes a
-  // variable away. Throws std::runtime_error with the log when the server does not come up.
-  explicit ChatServer(std::map<std::string, std::string> environment = {});
+  // Throws std::runtime_error with the log when the server does not come up.
+  explicit ChatServer(ChatServerOptions options = {});
 
   // Ends the server with that signal, waits, and starts it again on the same database.
   void restart(int signal);

@@ -105,7 +105,7 @@ TEST_CASE("A database that cannot be used ends the start, and is left as it was"
   for (const char* command : {"serve", "migrate", "check"}) {
     const Ended ended = run({command}, environment, folder.path());
     CHECK(ended.status == 1);
-    CHECK(ended.errors.starts_with("twinchat-server: "));
+    CHECK(ended.errors.find("twinchat-server: ") != std::string::npos);
   }
   std::ifstream file(folder / "notes.db", std::ios::binary);
   CHECK(std::string{std::istreambuf_iterator<char>(file), {}} == text);
@@ -199,7 +199,7 @@ TEST_CASE("A second signal waits for no answer, and what was cancelled is stored
 }
 
 TEST_CASE("The end of the time for shutting down ends what is left") {
-  ChatServer server({{"SHUTDOWN_TIMEOUT", "0.2"}});
+  ChatServer server({.env = {{"SHUTDOWN_TIMEOUT", "0.2"}}});
   const std::string id = server.new_session();
   server.gemini().script({{"chunks", {"a", "b"}}, {"chunk_ms", 60'000}});
   HttpClient client(server.base_url());
@@ -282,7 +282,7 @@ TEST_CASE("What was acknowledged outlives kill -9 under load") {
 }
 
 TEST_CASE("The log holds no secret, no visitor's words or details, and no session's id") {
-  ChatServer server({{"LOG_LEVEL", "trace"}, {"CHAT_HEARTBEAT", "0.1"}});
+  ChatServer server({.env = {{"LOG_LEVEL", "trace"}, {"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = json_of(server.post(
       "/api/chat/sessions/create_session/",
       R"({"user_details":{"name":"Visitorname","email":"visitor@mail.example","phone":"5550199"}})"))

@@ -68,7 +68,7 @@ TEST_CASE("The first words are there before the last ones are made") {
 }
 
 TEST_CASE("A refusal comes as an answer, and the deltas add up to it") {
-  ChatServer server({{"CHAT_REFUSAL", "No."}});
+  ChatServer server({.env = {{"CHAT_REFUSAL", "No."}}});
   server.gemini().script({{"block_reason", "SAFETY"}});
   const auto events = events_of(server.post(kStream, body(server.new_session())).body);
   CHECK(joined_deltas(events) == "No.");
@@ -122,7 +122,7 @@ TEST_CASE("A replayed message is streamed from the store") {
 }
 
 TEST_CASE("A silent stream is kept alive by comments") {
-  ChatServer server({{"CHAT_HEARTBEAT", "0.1"}});
+  ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   server.gemini().script({{"text", "At last."}, {"latency_ms", 1500}});
   const HttpResponse response = server.post(kStream, body(server.new_session()));
   CHECK(response.body.find("\n\n: ping\n\n") != std::string::npos);
@@ -130,7 +130,7 @@ TEST_CASE("A silent stream is kept alive by comments") {
 }
 
 TEST_CASE("A client that leaves a stream cancels the model's call, and what had come is stored") {
-  ChatServer server({{"CHAT_HEARTBEAT", "0.1"}});
+  ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
   server.gemini().script({{"chunks", {"What had ", "come"}}, {"chunk_ms", 60'000}});
   HttpClient client(server.base_url());
@@ -152,7 +152,7 @@ TEST_CASE("A client that leaves a stream cancels the model's call, and what had 
 }
 
 TEST_CASE("A client that leaves before the first word cancels the call, too") {
-  ChatServer server({{"CHAT_HEARTBEAT", "0.1"}});
+  ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
   server.gemini().script({{"hang", true}});
   HttpClient client(server.base_url());
@@ -167,7 +167,7 @@ TEST_CASE("A client that leaves before the first word cancels the call, too") {
 }
 
 TEST_CASE("A reader that does not read stops the model") {
-  ChatServer server({{"CHAT_HEARTBEAT", "0.1"}});
+  ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
   // 24 MB, far beyond what sockets and the server hold for a slow reader, below what a model's
   // answer may have.
