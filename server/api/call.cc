@@ -48,7 +48,6 @@ void LateAnswer::send(const Refusal& refusal) {
 }
 
 std::shared_ptr<Reply> LateAnswer::begin_stream(const HeaderList& further) {
-  context_->log(200);
   reply_->begin_stream(context_->empty_response(200, further));
   return reply_;
 }

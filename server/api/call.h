@@ -52,6 +52,8 @@ class LateAnswer {
 
   // Begins a stream with status 200 in place of send(); it is written and ended through the Reply.
   std::shared_ptr<Reply> begin_stream(const HeaderList& further);
+  // To be called when the stream has ended, for the line in the log.
+  void stream_ended() const { context_->log(200); }
 
   // Called when the client goes away.
   void on_close(std::function<void()> gone) { reply_->on_close(std::move(gone)); }

@@ -36,12 +36,66 @@ Refusal logged_refusal(const Error& error) {
   throw Refusal(404, {{"error", "Session not found"}});
 }
 
+// One turn as events: session, deltas, and done or error. A client that goes away stops it.
+//
+// Thread safety: the functions are called one after the other.
+class StreamedTurn {
+ public:
+  // Answers the request with a stream and sends the first event.
+  StreamedTurn(LateAnswer answer, const std::string& session_id) : answer_(std::move(answer)) {
+    answer_.on_close([gone = gone_]() mutable { gone.request_stop(); });
+    events_ = std::make_shared<EventStream>(
+        answer_.begin_stream({{"Content-Type", "text/event-stream"}, {"X-Accel-Buffering", "no"}}));
+    events_->send("session", {{"session_id", session_id}});
+  }
+
+  const std::shared_ptr<EventStream>& events() const { return events_; }
+  // Stops when the client goes away.
+  std::stop_token stop_token() const { return gone_.get_token(); }
+
+  // A piece of the answer. False when it reaches nobody any more.
+  bool add(std::string_view text) {
+    said_something_ = true;
+    return events_->send("delta", {{"text", text}});
+  }
+
+  void finish(const Turn& turn) {
+    // A refusal or a stored answer was not streamed by the model: it comes in one piece.
+    if (!said_something_ && turn.answer) add(turn.text());
+    Json data = to_json(turn);
+    data["status"] = to_string(turn.status);
+    data["usage"] = to_json(turn.usage);
+    end("done", data);
+  }
+
+  void fail(const Refusal& refusal) {
+    Json data = refusal.body;
+    data["http_status"] = refusal.status;
+    if (refusal.retry_after) data["retry_after"] = *refusal.retry_after;
+    end("error", data);
+  }
+
+ private:
+  void end(std::string_view event, const Json& data) {
+    events_->send(event, data);
+    events_->end();
+    answer_.stream_ended();
+  }
+
+  LateAnswer answer_;
+  std::stop_source gone_;
+  std::shared_ptr<EventStream> events_;
+  bool said_something_ = false;
+};
+
 }  // namespace
 
 struct ChatRoutes::Question {
   std::string session_id;
   std::string text;
   SendOptions options;
+  // Counts among the turns at the same time for as long as it is held.
+  std::shared_ptr<void> place;
 };
 
 ChatRoutes::ChatRoutes(Assistant& assistant, ChatRouteOptions options)
@@ -103,7 +157,7 @@ void ChatRoutes::message(Call& call) {
   // A client that goes away does not stop the turn: the answer will be in the history.
   auto later = std::make_shared<LateAnswer>(call.later());
   assistant_.start_send(question.session_id, question.text, std::move(question.options),
-                        [later](Result<Turn> result) {
+                        [later, place = question.place](Result<Turn> result) {
                           if (!result) return later->send(logged_refusal(result.error()));
                           const Turn& turn = result.value();
                           later->send(200, to_json(turn), replay_header(turn));
@@ -115,44 +169,18 @@ void ChatRoutes::stream(Call& call) {
   if (!question.options.create_session && !assistant_.find_session(question.session_id)) {
     session_not_found();
   }
-  auto later = std::make_shared<LateAnswer>(call.later());
-  std::stop_source gone;
-  later->on_close([gone]() mutable { gone.request_stop(); });
-  auto events = std::make_shared<EventStream>(
-      later->begin_stream({{"Content-Type", "text/event-stream"}, {"X-Accel-Buffering", "no"}}));
-  events->send("session", {{"session_id", question.session_id}});
-  heartbeat_.watch(events);
-
-  auto said_something = std::make_shared<bool>(false);
-  question.options.stop_token = gone.get_token();
-  question.options.on_text = [events, said_something](std::string_view text) {
-    *said_something = true;
-    return events->send("delta", {{"text", text}});
-  };
+  const auto streamed = std::make_shared<StreamedTurn>(call.later(), question.session_id);
+  heartbeat_.watch(streamed->events());
+  question.options.stop_token = streamed->stop_token();
+  question.options.on_text = [streamed](std::string_view text) { return streamed->add(text); };
   assistant_.start_send(question.session_id, question.text, std::move(question.options),
-                        [events, said_something](Result<Turn> result) {
-                          if (!result) {
-                            const Refusal refusal = logged_refusal(result.error());
-                            Json data = refusal.body;
-                            data["http_status"] = refusal.status;
-                            if (refusal.retry_after) data["retry_after"] = *refusal.retry_after;
-                            events->send("error", data);
-                          } else {
-                            const Turn& turn = result.value();
-                            // Refusals and stored answers come in one piece; the deltas always add
-                            // up to the answer.
-                            if (!*said_something && turn.answer)
-                              events->send("delta", {{"text", turn.text()}});
-                            Json data = to_json(turn);
-                            data["status"] = to_string(turn.status);
-                            data["usage"] = to_json(turn.usage);
-                            events->send("done", data);
-                          }
-                          events->end();
+                        [streamed, place = question.place](Result<Turn> result) {
+                          if (!result) return streamed->fail(logged_refusal(result.error()));
+                          streamed->finish(result.value());
                         });
 }
 
-ChatRoutes::Question ChatRoutes::read_question(const Call& call) const {
+ChatRoutes::Question ChatRoutes::read_question(const Call& call) {
   const Json body = call.json();
   BodyFields fields(body);
   Question question;
@@ -164,15 +192,21 @@ ChatRoutes::Question ChatRoutes::read_question(const Call& call) const {
   if (auto key = idempotency_key(call.request())) {
     question.options.idempotency_key = std::move(*key);
   }
-  if (assistant_.in_flight() >= options_.max_in_flight) {
-    Refusal refusal(503, {{"error", "Too many messages are waiting for an answer right now."}});
-    refusal.retry_after = 2;
-    throw refusal;
-  }
+  question.place = take_place();
   question.options.create_session =
       options_.create_unknown_sessions && is_uuid(question.session_id);
   question.options.executor = options_.executor;
   return question;
+}
+
+std::shared_ptr<void> ChatRoutes::take_place() {
+  std::shared_ptr<void> place(places_taken_.get(), [taken = places_taken_](void*) { --*taken; });
+  if (++*places_taken_ > options_.max_in_flight) {
+    Refusal refusal(503, {{"error", "Too many messages are waiting for an answer right now."}});
+    refusal.retry_after = 2;
+    throw refusal;
+  }
+  return place;
 }
 
 void ChatRoutes::answer_session(Call& call, int status, const Session& session) {

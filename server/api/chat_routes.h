@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -42,11 +43,16 @@ class ChatRoutes {
   void message(Call& call);
   void stream(Call& call);
 
-  Question read_question(const Call& call) const;
+  Question read_question(const Call& call);
+  // Refusal 503 when all places are taken.
+  std::shared_ptr<void> take_place();
   void answer_session(Call& call, int status, const Session& session);
 
   Assistant& assistant_;
   const ChatRouteOptions options_;
+  // Shared with the places: the last of them may be given back when this is gone.
+  const std::shared_ptr<std::atomic<std::size_t>> places_taken_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
   Heartbeat heartbeat_;
 };
 
