@@ -18,7 +18,7 @@ JOBS   ?= $(shell nproc)
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev
-TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev
+TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -47,27 +47,32 @@ test: test-deps
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(MAKE) test-sanitized
 
-# The same tests with every access and every overflow watched. What runs programs of others (npm's
-# client, Django) is left to the run before: it would watch nothing of ours.
+# The same tests with every access and every overflow watched, and the other compiler heard. What
+# watches programs of others (npm's client) or the tests' own tools is left to the run before.
 test-sanitized: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug \
-	  -DCMAKE_CXX_FLAGS_DEBUG=-O1
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=address,undefined \
+	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'conformance|support|readme'
 
 # Data races, on request: another whole build.
 test-threads: test-deps
 	cmake -S . -B $(BUILD)-tsan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug \
-	  -DCMAKE_CXX_FLAGS_DEBUG=-O1
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=thread \
+	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1"
 	cmake --build $(BUILD)-tsan -j $(JOBS)
 	ctest --test-dir $(BUILD)-tsan --output-on-failure -LE 'conformance|support'
 
 bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
-	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin
+	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
+	# Google's client is measured too, where npm can install it.
+	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
+	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \
+	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
+	  $(if $(shell command -v node),--node node)
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
 define need

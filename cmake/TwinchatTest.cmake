@@ -10,6 +10,8 @@ function(twinchat_add_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE twinchat_warnings twinchat_test_main ${arg_LIBRARIES})
+  # Tests are compiled far more often than they are run.
+  target_compile_options(${name} PRIVATE -O0 -g1)
   catch_discover_tests(${name} TEST_PREFIX "${name}: "
                        PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
