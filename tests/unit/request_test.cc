@@ -351,3 +351,26 @@ TEST_CASE("One way to steer thinking displaces the other when configurations are
   CHECK(budget.merged_with(level) == level);
   CHECK(level.merged_with(budget) == budget);
 }
+
+TEST_CASE("A text is quoted as a tree of JSON values would quote it, whatever its bytes") {
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  const std::vector<std::string> texts{
+      "",
+      "plain",
+      std::string(100, 'x') + "\"" + std::string(40, 'y') + "\\",
+      "\n\t\b\x01\x7f",
+      std::string("a\0b", 3),
+      "gr\xC3\xBC\xC3\x9F dich \xF0\x9F\x98\x80",
+      "cut \xE2\x82",
+      "a surrogate \xED\xA0\x80 and an overlong \xC0\x80",
+      all.substr(0, 128),
+      all,
+  };
+  for (const std::string& text : texts) {
+    CAPTURE(text);
+    std::string out = "before ";
+    append_json_string(out, text);
+    CHECK(out == "before " + dump_json(Json(text)));
+  }
+}

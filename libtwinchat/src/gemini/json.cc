@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <limits>
 
+#include "text.h"
+
 namespace twinchat::gemini {
 namespace {
 
@@ -31,6 +33,27 @@ bool is_too_deep(std::string_view text) {
   return false;
 }
 
+// Neither quoted nor part of a longer character: most bytes of most texts.
+constexpr bool is_plain(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+
+// The first byte from `begin` on that is not plain, or the end.
+std::size_t end_of_plain(std::string_view text, std::size_t begin) {
+  constexpr std::size_t kBlock = 16;  // looked at without a branch, for the compiler to vectorize
+  while (begin + kBlock <= text.size()) {
+    unsigned char plain = 1;
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      plain = static_cast<unsigned char>(plain & (is_plain(text[begin + i]) ? 1 : 0));
+    }
+    if (plain == 0) break;
+    begin += kBlock;
+  }
+  while (begin < text.size() && is_plain(text[begin])) ++begin;
+  return begin;
+}
+
 }  // namespace
 
 std::optional<Json> parse_json(std::string_view text) {
@@ -42,6 +65,37 @@ std::optional<Json> parse_json(std::string_view text) {
 
 std::string dump_json(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  const std::size_t start = out.size();
+  bool is_valid = false;  // as UTF-8; not asked before it matters
+  out += '"';
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t end = end_of_plain(text, i);
+    out += text.substr(i, end - i);
+    i = end;
+    if (i == text.size()) break;
+    const char c = text[i++];
+    if (static_cast<unsigned char>(c) >= 0x80) {
+      if (!is_valid && !count_code_points(text)) {
+        out.resize(start);
+        out += dump_json(Json(text));
+        return;
+      }
+      is_valid = true;
+      out += c;
+    } else if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else {
+      const std::string control = dump_json(Json(std::string(1, c)));
+      out.append(control, 1, control.size() - 2);
+    }
+  }
+  out += '"';
 }
 
 const Json& field(const Json& object, const char* name) {

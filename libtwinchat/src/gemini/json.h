@@ -17,6 +17,9 @@ std::optional<Json> parse_json(std::string_view text);
 // `value` as text. Never throws: bytes that are not UTF-8 are replaced.
 std::string dump_json(const Json& value);
 
+// Appends `text` to `out` as a JSON string, the same as dump_json() would write it.
+void append_json_string(std::string& out, std::string_view text);
+
 // Fields of an object; the empty value when it is missing, of another type, or `object` is none.
 // A number beyond the ends of an int64 gives that end.
 const Json& field(const Json& object, const char* name);

@@ -50,38 +50,64 @@ Json generation_config(const GenerationConfig& config, const RequestShape& shape
   return json;
 }
 
-Json contents(const GenerateRequest& request, const RequestShape& shape) {
-  Json list = Json::array();
+// The part as it is sent, or nothing when nothing of it is. `has_call` says whether the content's
+// first function call has been seen.
+void append_part(std::string& out, const Part& part, bool keep_signatures, bool& has_call,
+                 const RequestShape& shape) {
+  if (part.thought) return;
+  if (part.text && part.extra_json.empty() && !part.function_call && !part.function_response) {
+    // Nearly every part there is: written without a tree of JSON values.
+    const bool is_signed = keep_signatures && !part.thought_signature.empty();
+    if (part.text->empty() && !is_signed) return;
+    out += "{\"text\":";
+    append_json_string(out, *part.text);
+    if (is_signed) {
+      out += ",\"thoughtSignature\":";
+      append_json_string(out, part.thought_signature);
+    }
+    out += '}';
+    return;
+  }
+  Json json = part_to_json(part);
+  if (!keep_signatures) {
+    const bool was_signed = json.erase("thoughtSignature") > 0;
+    const bool is_first_call = part.function_call && !std::exchange(has_call, true);
+    if (part.function_call && (was_signed || is_first_call) && shape.capabilities.thinking_level) {
+      // The first call of a step without a signature is refused, also when the model that made
+      // it signs nothing; this word stands for one that cannot be had.
+      json["thoughtSignature"] = "skip_thought_signature_validator";
+    }
+  }
+  // A part that held nothing but a signature is no part without it.
+  const bool hollow = json.empty() || (json.size() == 1 && json.contains("text") &&
+                                       string_field(json, "text").empty());
+  if (!hollow) out += dump_json(json);
+}
+
+void append_contents(std::string& out, const GenerateRequest& request, const RequestShape& shape) {
+  out += '[';
   for (const Content& content : request.contents) {
+    const std::size_t begin = out.size();
     const bool keep_signatures =
         !shape.strip_signatures && (content.model.empty() || content.model == shape.model);
-    Json parts = Json::array();
+    if (out.back() != '[') out += ',';
+    out += R"({"parts":[)";
+    const std::size_t first = out.size();
     bool has_call = false;
     for (const Part& part : content.parts) {
-      if (part.thought) continue;
-      Json json = part_to_json(part);
-      if (!keep_signatures) {
-        const bool was_signed = json.erase("thoughtSignature") > 0;
-        const bool is_first_call = part.function_call && !std::exchange(has_call, true);
-        if (part.function_call && (was_signed || is_first_call) &&
-            shape.capabilities.thinking_level) {
-          // The first call of a step without a signature is refused, also when the model that made
-          // it signs nothing; this word stands for one that cannot be had.
-          json["thoughtSignature"] = "skip_thought_signature_validator";
-        }
-      }
-      // A part that held nothing but a signature is no part without it.
-      const bool hollow = json.empty() || (json.size() == 1 && json.contains("text") &&
-                                           string_field(json, "text").empty());
-      if (!hollow) parts.push_back(std::move(json));
+      const std::size_t before = out.size();
+      if (before != first) out += ',';
+      const std::size_t from = out.size();
+      append_part(out, part, keep_signatures, has_call, shape);
+      if (out.size() == from) out.resize(before);
     }
-    if (parts.empty()) continue;
-    Json entry = Json::object();
-    entry["role"] = content.role == Role::kUser ? "user" : "model";
-    entry["parts"] = std::move(parts);
-    list.push_back(std::move(entry));
+    if (out.size() == first) {
+      out.resize(begin);
+    } else {
+      out += content.role == Role::kUser ? R"(],"role":"user"})" : R"(],"role":"model"})";
+    }
   }
-  return list;
+  out += ']';
 }
 
 Json function_declarations(const std::vector<FunctionDeclaration>& functions) {
@@ -103,10 +129,6 @@ Json function_declarations(const std::vector<FunctionDeclaration>& functions) {
 
 std::string build_request(const GenerateRequest& request, const RequestShape& shape) {
   Json body = Json::object();
-  if (!request.system_instruction.empty()) {
-    body["systemInstruction"]["parts"][0]["text"] = request.system_instruction;
-  }
-  body["contents"] = contents(request, shape);
   body["generationConfig"] = generation_config(request.config, shape);
   if (!request.functions.empty()) {
     body["tools"][0]["functionDeclarations"] = function_declarations(request.functions);
@@ -120,7 +142,17 @@ std::string build_request(const GenerateRequest& request, const RequestShape& sh
       settings.push_back(std::move(entry));
     }
   }
-  return dump_json(body);
+  std::string out = R"({"contents":)";
+  append_contents(out, request, shape);
+  if (!request.system_instruction.empty()) {
+    out += R"(,"systemInstruction":{"parts":[{"text":)";
+    append_json_string(out, request.system_instruction);
+    out += "}]}";
+  }
+  // The rest is small: an object of its own, joined to this one.
+  out += ',';
+  out += std::string_view(dump_json(body)).substr(1);
+  return out;
 }
 
 }  // namespace twinchat::gemini
