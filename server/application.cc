@@ -46,7 +46,8 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 Application::Application(const Settings& settings)
     : settings_(settings),
       http_(http_options(settings), [this](Exchange& exchange) { handle(exchange); }),
-      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)) {
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)),
+      limits_(settings.rate_limits, settings.trusted_proxies) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
   options.system_prompt = settings.system_prompt;
@@ -60,9 +61,10 @@ Application::Application(const Settings& settings)
   routes.create_unknown_sessions = settings.create_unknown_sessions;
   routes.max_in_flight = settings.chat_max_in_flight;
   routes.heartbeat = settings.heartbeat;
+  routes.session_hash = KeyedHash(settings.secret_key);
   assistant_ = std::make_unique<Assistant>(open_database(settings, true), make_model(settings),
                                            std::move(options));
-  chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, routes);
+  chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   add_health_routes();
 }
@@ -100,7 +102,7 @@ void Application::handle(Exchange& exchange) {
 void Application::add_health_routes() {
   router_.add("GET", "/livez/", [](Call& call) { call.answer(200, {{"status", "ok"}}); });
   router_.add("GET", "/readyz/", [this](Call& call) {
-    if (http_.draining()) throw Refusal(503, {{"status", "draining"}});
+    if (stopping_) throw Refusal(503, {{"status", "draining"}});
     assistant_->find_session("");  // throws when the database cannot be read
     call.answer(200, {{"status", "ok"}});
   });

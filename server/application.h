@@ -7,6 +7,7 @@
 #include <string>
 
 #include "api/chat_routes.h"
+#include "api/request_limits.h"
 #include "api/router.h"
 #include "config/settings.h"
 #include "http/http_server.h"
@@ -38,7 +39,14 @@ class Application {
 
   // Begins the end: run() returns when the requests under way have their answers, or after
   // `drain`. Async-signal-safe; a second call can only shorten the time.
-  void stop(std::chrono::milliseconds drain) noexcept { http_.stop(drain); }
+  void stop(std::chrono::milliseconds drain) noexcept {
+    announce_stop();
+    http_.stop(drain);
+  }
+
+  // Says that the end is near: from here on /readyz is 503, everything else goes on.
+  // Async-signal-safe.
+  void announce_stop() noexcept { stopping_ = true; }
 
  private:
   void handle(Exchange& exchange);
@@ -48,9 +56,11 @@ class Application {
   // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
+  std::atomic<bool> stopping_{false};
   HttpServer http_;
   std::unique_ptr<Assistant> assistant_;
   Router router_;
+  RequestLimits limits_;
   std::unique_ptr<ChatRoutes> chat_routes_;
 };
 

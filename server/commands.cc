@@ -7,9 +7,12 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 #include "application.h"
 #include "config/settings.h"
@@ -78,13 +81,32 @@ void add_setting_flags(CLI::App& command, CommandLine& line) {
 std::atomic<Application*> g_application{nullptr};
 std::atomic<std::int64_t> g_drain_ms{0};
 
+// Rings as SIGALRM when the drain delay has passed; made before the first signal can come.
+std::atomic<std::int64_t> g_drain_delay_ms{0};
+timer_t g_drain_delay_timer;
+
 // The first signal lets requests finish, the second does not, the third waits for nothing at all.
 extern "C" void on_signal(int) {
   static std::atomic<int> signals{0};
   const int count = ++signals;
   if (count > 2) _exit(kFailed);
   const std::chrono::milliseconds drain(count == 1 ? g_drain_ms.load() : 0);
-  if (Application* application = g_application.load()) application->stop(drain);
+  Application* application = g_application.load();
+  if (!application) return;
+  if (count == 1 && g_drain_delay_ms > 0) {
+    application->announce_stop();
+    const std::int64_t ms = g_drain_delay_ms;
+    const itimerspec delay = {{0, 0}, {ms / 1000, (ms % 1000) * 1'000'000}};
+    if (timer_settime(g_drain_delay_timer, 0, &delay, nullptr) == 0) return;
+  }
+  application->stop(drain);
+}
+
+// The delay has passed.
+extern "C" void on_drain_delay(int) {
+  if (Application* application = g_application.load()) {
+    application->stop(std::chrono::milliseconds(g_drain_ms.load()));
+  }
 }
 
 int serve(const CommandLine& line) {
@@ -92,10 +114,21 @@ int serve(const CommandLine& line) {
   std::signal(SIGPIPE, SIG_IGN);
   Application application(settings);
   g_drain_ms = settings.shutdown_timeout.count();
+  g_drain_delay_ms = settings.drain_delay.count();
   g_application = &application;
   struct sigaction action = {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
+  sigevent ring = {};
+  ring.sigev_notify = SIGEV_SIGNAL;
+  ring.sigev_signo = SIGALRM;
+  if (timer_create(CLOCK_MONOTONIC, &ring, &g_drain_delay_timer) != 0) {
+    throw std::system_error(errno, std::generic_category(), "timer_create");
+  }
+  struct sigaction on_ring = {};
+  on_ring.sa_handler = on_drain_delay;
+  on_ring.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &on_ring, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   application.run();

@@ -24,8 +24,13 @@ httplib::Response AnswerContext::response(int status, const Json& body,
 
 void AnswerContext::log(int status) const {
   const auto took = std::chrono::steady_clock::now() - since;
-  spdlog::log(status >= 500 ? spdlog::level::warn : spdlog::level::info, "{} {} {} {:.1f} ms",
-              method, route, status, std::chrono::duration<double, std::milli>(took).count());
+  const auto field = [](const char* name, const std::string& value) {
+    return value.empty() ? std::string() : name + value;
+  };
+  spdlog::log(status >= 500 ? spdlog::level::warn : spdlog::level::info, "{} {} {} {:.1f} ms{}{}{}",
+              method, route, status, std::chrono::duration<double, std::milli>(took).count(),
+              field(" request=", request_id), field(" session=", session),
+              field(" trace=", trace_id));
 }
 
 HeaderList headers_of(const Refusal& refusal) {
@@ -35,6 +40,7 @@ HeaderList headers_of(const Refusal& refusal) {
   if (!refusal.authenticate.empty()) {
     headers.emplace_back("WWW-Authenticate", refusal.authenticate);
   }
+  headers.insert(headers.end(), refusal.headers.begin(), refusal.headers.end());
   return headers;
 }
 

@@ -23,12 +23,18 @@ using HeaderList = std::vector<std::pair<std::string, std::string>>;
 // What one request's answers have in common, wherever they are made: the header fields that go on
 // every one of them, and the line in the log.
 //
-// Thread safety: immutable once the route is known; made_response() and log() are const.
+// Thread safety: written by the thread that runs the handler, before later() if it is called; the
+// const functions may then be called from any thread.
 struct AnswerContext {
   httplib::Headers headers = {};
   std::string method = {};
   // The route's pattern, never the path: paths may hold what must not be logged.
   std::string route = "(none)";
+  std::string request_id = {};
+  // Of the trace the request belongs to; empty when it named none.
+  std::string trace_id = {};
+  // A hash of the session's id, never the id; empty when there is no session in it.
+  std::string session = {};
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
 
   httplib::Response empty_response(int status, const HeaderList& further = {}) const;
@@ -77,6 +83,10 @@ class Call {
   const std::string& parameter() const { return parameter_; }
   // A parameter of the query; the last one of that name.
   std::optional<std::string> query(std::string_view name) const;
+  // The address of the TCP peer, which may be a proxy.
+  const std::string& peer() const { return exchange_.client_address(); }
+  // Says which session the request is about, for the log: a hash of the id.
+  void about_session(std::string hash) { context_->session = std::move(hash); }
   // See parse_json_body().
   Json json() const;
 

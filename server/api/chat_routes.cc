@@ -1,5 +1,6 @@
 #include "api/chat_routes.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <stop_token>
@@ -30,10 +31,6 @@ Refusal logged_refusal(const Error& error) {
                error.what(), to_string(error.code()), details.reason.empty() ? "" : ", ",
                details.reason, details.model, details.http_status, details.attempts);
   return refusal;
-}
-
-[[noreturn]] void session_not_found() {
-  throw Refusal(404, {{"error", "Session not found"}});
 }
 
 // One turn as events: session, deltas, and done or error. A client that goes away stops it.
@@ -98,8 +95,11 @@ struct ChatRoutes::Question {
   std::shared_ptr<void> place;
 };
 
-ChatRoutes::ChatRoutes(Assistant& assistant, ChatRouteOptions options)
-    : assistant_(assistant), options_(std::move(options)), heartbeat_(options_.heartbeat) {}
+ChatRoutes::ChatRoutes(Assistant& assistant, RequestLimits& limits, ChatRouteOptions options)
+    : assistant_(assistant),
+      limits_(limits),
+      options_(std::move(options)),
+      heartbeat_(options_.heartbeat) {}
 
 void ChatRoutes::add_to(Router& router) {
   const auto to = [this](void (ChatRoutes::*function)(Call&)) {
@@ -125,6 +125,7 @@ void ChatRoutes::add_to(Router& router) {
 }
 
 void ChatRoutes::create_session(Call& call) {
+  limits_.admit(RateClass::kCreate, limits_.client_of(call));
   const Json body = call.json();
   BodyFields fields(body);
   UserDetails user;
@@ -134,19 +135,21 @@ void ChatRoutes::create_session(Call& call) {
 }
 
 void ChatRoutes::get_session(Call& call) {
+  limits_.admit(RateClass::kLookup, limits_.client_of(call));
   const std::string id = call.query("session_id").value_or("");
   if (id.empty()) throw Refusal(400, {{"error", "session_id is required"}});
-  const auto session = assistant_.find_session(id);
-  if (!session) session_not_found();
-  answer_session(call, 200, *session);
+  limits_.admit(RateClass::kLookup, id);
+  answer_session(call, 200, found_session(call, id));
 }
 
 void ChatRoutes::update_user_details(Call& call) {
+  limits_.admit(RateClass::kLookup, limits_.client_of(call));
   const Json body = call.json();
   BodyFields fields(body);
   const std::string id =
       body.contains("session_id") ? text_of(body["session_id"]).value_or("") : "";
-  if (!assistant_.find_session(id)) session_not_found();
+  limits_.admit(RateClass::kLookup, id);
+  found_session(call, id);
   const UserDetailsUpdate details = fields.user_details();
   fields.check();
   answer_session(call, 200, assistant_.update_user(id, details));
@@ -156,19 +159,21 @@ void ChatRoutes::message(Call& call) {
   Question question = read_question(call);
   // A client that goes away does not stop the turn: the answer will be in the history.
   auto later = std::make_shared<LateAnswer>(call.later());
-  assistant_.start_send(question.session_id, question.text, std::move(question.options),
-                        [later, place = question.place](Result<Turn> result) {
-                          if (!result) return later->send(logged_refusal(result.error()));
-                          const Turn& turn = result.value();
-                          later->send(200, to_json(turn), replay_header(turn));
-                        });
+  assistant_.start_send(
+      question.session_id, question.text, std::move(question.options),
+      [this, later, client = limits_.client_of(call), place = question.place](Result<Turn> result) {
+        if (!result && result.error().code() == ErrorCode::kNotFound) {
+          limits_.miss(client);
+        }
+        if (!result) return later->send(logged_refusal(result.error()));
+        const Turn& turn = result.value();
+        later->send(200, to_json(turn), replay_header(turn));
+      });
 }
 
 void ChatRoutes::stream(Call& call) {
   Question question = read_question(call);
-  if (!question.options.create_session && !assistant_.find_session(question.session_id)) {
-    session_not_found();
-  }
+  if (!question.options.create_session) found_session(call, question.session_id);
   const auto streamed = std::make_shared<StreamedTurn>(call.later(), question.session_id);
   heartbeat_.watch(streamed->events());
   question.options.stop_token = streamed->stop_token();
@@ -180,7 +185,19 @@ void ChatRoutes::stream(Call& call) {
                         });
 }
 
-ChatRoutes::Question ChatRoutes::read_question(const Call& call) {
+void ChatRoutes::about_session(Call& call, std::string_view session_id) const {
+  call.about_session(fmt::format("{:016x}", options_.session_hash(session_id)));
+}
+
+Session ChatRoutes::found_session(Call& call, const std::string& session_id) {
+  about_session(call, session_id);
+  if (auto session = assistant_.find_session(session_id)) return std::move(*session);
+  limits_.miss(limits_.client_of(call));
+  throw Refusal(404, {{"error", "Session not found"}});
+}
+
+ChatRoutes::Question ChatRoutes::read_question(Call& call) {
+  limits_.admit(RateClass::kMessage, limits_.client_of(call));
   const Json body = call.json();
   BodyFields fields(body);
   Question question;
@@ -189,6 +206,8 @@ ChatRoutes::Question ChatRoutes::read_question(const Call& call) {
   question.options.details = fields.user_details();
   question.options.idempotency_key = fields.optional_text("client_message_id", kMaxIdLength);
   fields.check();
+  limits_.admit(RateClass::kMessage, question.session_id);
+  about_session(call, question.session_id);
   if (auto key = idempotency_key(call.request())) {
     question.options.idempotency_key = std::move(*key);
   }
@@ -210,6 +229,7 @@ std::shared_ptr<void> ChatRoutes::take_place() {
 }
 
 void ChatRoutes::answer_session(Call& call, int status, const Session& session) {
+  about_session(call, session.session_id);
   call.answer(status, to_json(session, assistant_.messages(session.session_id)));
 }
 

@@ -59,7 +59,11 @@ void add_cors_headers(httplib::Headers& headers, const AccessRules& rules,
   const std::string origin = request.get_header_value("Origin");
   if (origin.empty() || !rules.allows_origin(origin)) return;
   headers.emplace("Access-Control-Allow-Origin", origin);
-  if (!preflight) return;
+  if (!preflight) {
+    headers.emplace("Access-Control-Expose-Headers",
+                    "Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id");
+    return;
+  }
   headers.emplace("Access-Control-Allow-Methods", "DELETE, GET, OPTIONS, PATCH, POST, PUT");
   headers.emplace("Access-Control-Allow-Headers",
                   "accept, authorization, content-type, user-agent, x-csrftoken, "

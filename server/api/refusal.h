@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/json.h"
 
@@ -23,6 +24,8 @@ struct Refusal : std::exception {
   std::optional<int> retry_after = {};
   // Goes out as WWW-Authenticate.
   std::string authenticate = {};
+  // Further fields, as they go out.
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 }  // namespace twinchat::server

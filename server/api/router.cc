@@ -7,6 +7,7 @@
 #include <typeinfo>
 
 #include "api/error_table.h"
+#include "api/request_id.h"
 
 namespace twinchat::server {
 namespace {
@@ -84,6 +85,9 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
   const httplib::Request& request = exchange.request();
   const std::string_view path = exchange.path();
   context->method = request.method;
+  context->request_id = request_id(request.get_header_value("X-Request-Id"));
+  context->trace_id = trace_id(request.get_header_value("traceparent"));
+  context->headers.emplace("X-Request-Id", context->request_id);
   add_security_headers(context->headers);
   if (path.starts_with(kApi)) {
     context->headers.emplace("Cache-Control", "no-store");

@@ -112,6 +112,23 @@ bool set_origins(Settings& settings, const std::string& text) {
   return true;
 }
 
+bool set_proxies(Settings& settings, const std::string& text) {
+  settings.trusted_proxies.clear();
+  for (const std::string& part : split_list(text, ',')) {
+    const auto range = AddressRange::parse(part);
+    if (!range) return false;
+    settings.trusted_proxies.push_back(*range);
+  }
+  return true;
+}
+
+bool set_rate_limits(Settings& settings, const std::string& text) {
+  static const RateLimits defaults = RateLimits::parse(kDefaultRateLimits, {}).value();
+  const auto limits = RateLimits::parse(text, defaults);
+  if (limits) settings.rate_limits = *limits;
+  return limits.has_value();
+}
+
 bool set_database(Settings& settings, const std::string& text) {
   settings.database_url = text;
   return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10);
@@ -219,6 +236,19 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0 to 3600",
        .help = "How long requests under way may go on after SIGTERM or Ctrl-C.",
        .apply = seconds_to(TWINCHAT_AT(shutdown_timeout), 0, 3600)},
+      {.name = "DRAIN_DELAY",
+       .default_value = "0",
+       .takes = "seconds from 0 to 3600",
+       .help = "How long /readyz says 503 after SIGTERM before the server stops taking requests: "
+               "time for a load balancer to turn elsewhere.",
+       .apply = seconds_to(TWINCHAT_AT(drain_delay), 0, 3600)},
+      {.name = "TRUSTED_PROXIES",
+       .default_value = "",
+       .takes = "a comma-separated list of IP addresses and ranges such as 10.0.0.0/8",
+       .help = "The proxies in front of the server: only from them X-Forwarded-For is believed. "
+               "Without it behind a proxy all visitors are one address to the rate limits.",
+       .may_be_empty = true,
+       .apply = set_proxies},
       {.name = "LOG_LEVEL",
        .default_value = "info",
        .takes = "one of trace, debug, info, warning, error, critical and off",
@@ -362,6 +392,18 @@ std::vector<Setting> make_table() {
        .takes = "a whole number from 1 to 1000000",
        .help = "Messages that may be awaiting their answer at the same time; one more gets 503.",
        .apply = number_to<std::size_t>(TWINCHAT_AT(chat_max_in_flight), 1, kMany)},
+      {.name = "CHAT_RATE_LIMITS",
+       .default_value = std::string(kDefaultRateLimits),
+       .takes =
+           "off, or a comma-separated list of limits such as message.session=20/min; classes "
+           "create, message, lookup, miss; scopes address, session, all; rates 5/s, 5/min, 5/h "
+           "or off",
+       .help =
+           "How often one client address (IPv6: one /64), one session and all together may ask; "
+           "more gets 429. So many may come at once, then they are spread evenly. What is not "
+           "named keeps its default. Limits by address allow for a school or an office behind "
+           "one address; off turns all limits off.",
+       .apply = set_rate_limits},
       {.name = "CHAT_CREATE_UNKNOWN_SESSIONS",
        .default_value = "True",
        .takes = "True or False",
@@ -450,9 +492,9 @@ class Loader {
   }
 
   void warn_of_unknown_names() {
-    static constexpr std::array<std::string_view, 9> kOurPrefixes = {
-        "GEMINI_", "CHAT_", "CORS_", "ALLOWED_", "DATABASE_",
-        "SECRET_", "LOG_",  "DEBUG", "SHUTDOWN_"};
+    static constexpr std::array<std::string_view, 11> kOurPrefixes = {
+        "GEMINI_", "CHAT_", "CORS_",     "ALLOWED_", "DATABASE_", "SECRET_",
+        "LOG_",    "DEBUG", "SHUTDOWN_", "DRAIN_",   "TRUSTED_"};
     for (const EnvEntry& entry : env_file_) {
       const bool ours = std::any_of(kOurPrefixes.begin(), kOurPrefixes.end(), [&](auto prefix) {
         return std::string_view(entry.name).starts_with(prefix);

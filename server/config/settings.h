@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "config/settings_error.h"
+#include "limits/client_address.h"
+#include "limits/rate_limiter.h"
 #include "twinchat/gemini.h"
 
 namespace twinchat::server {
@@ -37,6 +39,10 @@ struct Settings {
   std::size_t max_body_bytes = 65'536;
   // SHUTDOWN_TIMEOUT: how long requests under way may go on after SIGTERM.
   std::chrono::milliseconds shutdown_timeout{0};
+  // DRAIN_DELAY: how long /readyz is 503 before the server stops taking requests.
+  std::chrono::milliseconds drain_delay{0};
+  // TRUSTED_PROXIES: from whom X-Forwarded-For is believed.
+  std::vector<AddressRange> trusted_proxies = {};
   // LOG_LEVEL: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
 
@@ -58,6 +64,8 @@ struct Settings {
   std::chrono::milliseconds chat_timeout{0};
   // CHAT_MAX_IN_FLIGHT: turns at the same time; one more is 503.
   std::size_t chat_max_in_flight = 0;
+  // CHAT_RATE_LIMITS: how often who may ask for what.
+  RateLimits rate_limits = {};
   // CHAT_CREATE_UNKNOWN_SESSIONS: a message to an unknown session id that is a UUID creates it.
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.

@@ -47,6 +47,13 @@ class MemoryStream : public httplib::Stream {
   const std::string& client_address_;
 };
 
+bool is_forwarded_for(std::string_view name) {
+  constexpr std::string_view kName = "x-forwarded-for";
+  return std::equal(name.begin(), name.end(), kName.begin(), kName.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+}
+
 // The call this thread is in; the pre-routing handler is one for all threads.
 struct Call {
   const HttplibAdapter::Dispatch* dispatch;
@@ -77,6 +84,14 @@ bool HttplibAdapter::process(const FramedRequest& framed, const std::string& cli
     request.version = framed.http_1_0 ? "HTTP/1.0" : "HTTP/1.1";
     request.headers.clear();
     for (const FramedRequest::Field& field : framed.fields) {
+      // A list that a proxy continued in a field of its own: newer httplib::Headers do not keep the
+      // order of equal names, which tells whom to believe.
+      const auto first = is_forwarded_for(field.name) ? request.headers.find("X-Forwarded-For")
+                                                      : request.headers.end();
+      if (first != request.headers.end()) {
+        first->second.append(", ").append(field.value);
+        continue;
+      }
       request.headers.emplace(std::string(field.name), std::string(field.value));
     }
   };

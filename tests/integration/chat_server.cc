@@ -27,7 +27,8 @@ ChatServer::ChatServer(ChatServerOptions options) {
                   {"GEMINI_API_KEY", kGeminiKey},
                   {"GEMINI_BASE_URL", gemini_.base_url()},
                   {"GEMINI_MAX_ATTEMPTS", "1"},
-                  {"DATABASE_URL", "sqlite:///chat.db"}};
+                  {"DATABASE_URL", "sqlite:///chat.db"},
+                  {"CHAT_RATE_LIMITS", "off"}};
   for (auto& [name, value] : options.env) environment_[name] = value;
   std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
   start();
