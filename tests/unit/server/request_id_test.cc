@@ -34,7 +34,7 @@ TEST_CASE("The trace id is taken from a well-formed traceparent only") {
         "ff-" + trace + "-00f067aa0ba902b7-01", "00-" + trace + "-0000000000000000-01",
         "00-" + std::string(32, '0') + "-00f067aa0ba902b7-01",
         "00-" + trace + "-00f067aa0ba902b7-01-more", "cc-" + trace + "-00f067aa0ba902b7-01x",
-        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        std::string("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
         "00_" + trace + "-00f067aa0ba902b7-01", "0g-" + trace + "-00f067aa0ba902b7-01"}) {
     CAPTURE(bad);
     CHECK(trace_id(bad).empty());
