@@ -43,7 +43,7 @@ std::string trace_id(std::string_view traceparent) {
   const std::string_view trace = traceparent.substr(3, 32);
   const std::string_view parent = traceparent.substr(36, 16);
   const std::string_view flags = traceparent.substr(53, 2);
-  for (const std::size_t hyphen : {2, 35, 52}) {
+  for (const std::size_t hyphen : {2u, 35u, 52u}) {
     if (traceparent[hyphen] != '-') return {};
   }
   for (const std::string_view part : {version, trace, parent, flags}) {

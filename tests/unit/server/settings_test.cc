@@ -87,7 +87,10 @@ TEST_CASE("Values are taken into their types") {
                            {"GEMINI_SAFETY_SETTINGS", "HARM_A=BLOCK_NONE, HARM_B = OFF"},
                            {"CHAT_CREATE_UNKNOWN_SESSIONS", "no"},
                            {"LOG_LEVEL", "DEBUG"},
-                           {"CHAT_HEARTBEAT", "0.25"}});
+                           {"CHAT_HEARTBEAT", "0.25"},
+                           {"CHAT_RATE_LIMITS", "message.session=5/h"},
+                           {"TRUSTED_PROXIES", "10.0.0.0/8, ::1"},
+                           {"DRAIN_DELAY", "1.5"}});
   CHECK(s.allowed_hosts == std::vector<std::string>{"example.com", ".twin.health"});
   CHECK(s.cors_allowed_origins == std::vector<std::string>{"https://a.example", "http://b:81"});
   CHECK(s.gemini.fallback_models == std::vector<std::string>{"a", "b"});
@@ -100,6 +103,12 @@ TEST_CASE("Values are taken into their types") {
   CHECK_FALSE(s.create_unknown_sessions);
   CHECK(s.log_level == "debug");
   CHECK(s.heartbeat == std::chrono::milliseconds(250));
+  CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kSession) ==
+        RateLimit{5, std::chrono::hours(1)});
+  CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kAddress).count == 600);
+  REQUIRE(s.trusted_proxies.size() == 2);
+  CHECK(s.trusted_proxies[0].bits == 104);
+  CHECK(s.drain_delay == std::chrono::milliseconds(1500));
 }
 
 TEST_CASE("A value that is not what the setting takes is refused in one sentence") {
@@ -130,6 +139,11 @@ TEST_CASE("A value that is not what the setting takes is refused in one sentence
       {"GEMINI_IDLE_TIMEOUT", "0"},
       {"GEMINI_API_KEY", "with space"},
       {"CHAT_TIMEOUT", "inf"},
+      {"CHAT_RATE_LIMITS", "often"},
+      {"CHAT_RATE_LIMITS", "message.session=20"},
+      {"TRUSTED_PROXIES", "proxy.example"},
+      {"TRUSTED_PROXIES", "10.0.0.0/33"},
+      {"DRAIN_DELAY", "-1"},
       {"CHAT_SYSTEM_PROMPT", "\xFF"},
   }));
   CAPTURE(name, value);
