@@ -51,7 +51,8 @@ test: test-deps
 # watches programs of others (npm's client) or the tests' own tools is left to the run before.
 test-sanitized: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=address,undefined \
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
+	  -DTWINCHAT_SANITIZE=address,undefined \
 	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'conformance|support|readme'
