@@ -3,6 +3,7 @@
 #include "twinchat/sqlite_store.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <chrono>
@@ -276,6 +277,17 @@ TEST_CASE("The key of a process that died can be used again without opening the 
   NewTurn again = new_turn("pending", "hello");
   again.idempotency_key = "key";
   CHECK(store->begin_turn(again).kind == BegunTurn::Kind::kResumed);
+}
+
+TEST_CASE("A process that has ended is dead, also while its parent has not asked how") {
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  REQUIRE(writer.wait_for_line("pending"));
+  writer.kill();
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(writer.pid()), &ended, WEXITED | WNOWAIT) == 0);
+  CHECK(open_sqlite_store(file)->turns("pending", 1).at(0).status == TurnStatus::kInterrupted);
 }
 
 TEST_CASE("A pending turn that has expired is marked interrupted, whoever began it") {

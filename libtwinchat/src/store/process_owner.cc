@@ -24,12 +24,14 @@ std::string pid_namespace() {
   return size > 0 ? std::string(target, static_cast<std::size_t>(size)) : std::string();
 }
 
-// Field 22 of /proc/<pid>/stat; empty when it cannot be read. The second field is the program's
-// name in parentheses and may hold anything, so counting begins behind the last one.
+// Field 22 of /proc/<pid>/stat; empty when it cannot be read, "ended" for a process that has ended
+// and whose parent has not asked how. The second field is the program's name in parentheses and may
+// hold anything, so counting begins behind the last one.
 std::string start_time(long pid) {
   const std::string stat = first_line("/proc/" + std::to_string(pid) + "/stat");
   std::size_t at = stat.rfind(')');
   if (at == std::string::npos) return {};
+  if (stat.compare(at, 3, ") Z") == 0 || stat.compare(at, 3, ") X") == 0) return "ended";
   for (int field = 2; field < 22; ++field) {
     at = stat.find(' ', at + 1);
     if (at == std::string::npos) return {};
