@@ -158,7 +158,8 @@ void TurnRunner::ask() {
   // The token lives as long as the call: it goes with the callback.
   auto stop = std::make_shared<std::stop_callback<std::function<void()>>>(
       surroundings_.stop_token, [source = stop_model_]() mutable { source.request_stop(); });
-  GenerateRequest request = request_;
+  // Only tools lead to a second request of the same turn.
+  GenerateRequest request = house_.options.tools.empty() ? std::move(request_) : request_;
   request.contents.insert(request.contents.end(), contents_.begin(), contents_.end());
   house_.model->start(std::move(request), std::move(call),
                       [self = shared_from_this(), stop](Result<ModelAnswer> answer) {

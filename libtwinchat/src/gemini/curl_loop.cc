@@ -336,6 +336,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     Transfer& transfer = *found->second;
     if (idle_.empty()) {
       transfer.easy.reset(curl_easy_init());
+      if (transfer.easy && !prepare_for_good(transfer.easy.get())) transfer.easy.reset();
     } else {
       transfer.easy = std::move(idle_.back());
       idle_.pop_back();
@@ -352,6 +353,32 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     watch(transfer);
   }
 
+  // The options that are the same for every transfer; a handle keeps them from one to the next.
+  bool prepare_for_good(CURL* easy) {
+    bool ok = true;
+    const auto set = [&ok, easy](CURLoption option, auto value) {
+      ok = curl_easy_setopt(easy, option, value) == CURLE_OK && ok;
+    };
+    set(CURLOPT_POST, 1L);
+    set(CURLOPT_USERAGENT, user_agent_.c_str());
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_TCP_KEEPALIVE, 1L);
+    // Our own clock limits every stage; curl's would only blur which one it was.
+    set(CURLOPT_CONNECTTIMEOUT_MS, 24L * 3600 * 1000);
+    // A name that is still being looked up must not hold up the end of the program.
+    set(CURLOPT_QUICK_EXIT, 1L);
+    set(CURLOPT_BUFFERSIZE, 8L * 1024);
+    if (!options_.proxy.empty()) set(CURLOPT_PROXY, options_.proxy.c_str());
+    if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
+    set(CURLOPT_HEADERFUNCTION, &CurlLoopImpl::on_header);
+    set(CURLOPT_WRITEFUNCTION, &CurlLoopImpl::on_body);
+    set(CURLOPT_PREREQFUNCTION, &CurlLoopImpl::on_connected);
+    return ok;
+  }
+
   bool prepare(Transfer& transfer) {
     CURL* easy = transfer.easy.get();
     for (const std::string& header : transfer.request.headers) {
@@ -366,34 +393,17 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     };
     set(CURLOPT_URL, transfer.request.url.c_str());
     set(CURLOPT_HTTPHEADER, transfer.headers.get());
-    set(CURLOPT_POST, 1L);
     set(CURLOPT_POSTFIELDS, transfer.request.body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer.request.body.size()));
-    set(CURLOPT_USERAGENT, user_agent_.c_str());
-    set(CURLOPT_FOLLOWLOCATION, 0L);
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
     // Over TLS a new transfer waits for the handshake to tell whether the connection can be shared;
     // a plain connection would only tell with its first answer.
     const bool tls = transfer.request.url.starts_with("https:");
     set(CURLOPT_HTTP_VERSION,
         static_cast<long>(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     set(CURLOPT_PIPEWAIT, tls ? 1L : 0L);
-    set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_TCP_KEEPALIVE, 1L);
-    // Our own clock limits every stage; curl's would only blur which one it was.
-    set(CURLOPT_CONNECTTIMEOUT_MS, 24L * 3600 * 1000);
-    // A name that is still being looked up must not hold up the end of the program.
-    set(CURLOPT_QUICK_EXIT, 1L);
-    set(CURLOPT_BUFFERSIZE, 8L * 1024);
-    if (!options_.proxy.empty()) set(CURLOPT_PROXY, options_.proxy.c_str());
-    if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
     set(CURLOPT_PRIVATE, static_cast<void*>(&transfer));
-    set(CURLOPT_HEADERFUNCTION, &CurlLoopImpl::on_header);
     set(CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
-    set(CURLOPT_WRITEFUNCTION, &CurlLoopImpl::on_body);
     set(CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
-    set(CURLOPT_PREREQFUNCTION, &CurlLoopImpl::on_connected);
     set(CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
     return ok;
   }
@@ -404,7 +414,9 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     if (!transfer->easy) return;
     curl_multi_remove_handle(multi_.get(), transfer->easy.get());
     if (idle_.size() < kMaxIdleHandles) {
-      curl_easy_reset(transfer->easy.get());
+      // The handle must not point to what goes with the transfer.
+      curl_easy_setopt(transfer->easy.get(), CURLOPT_HTTPHEADER, nullptr);
+      curl_easy_setopt(transfer->easy.get(), CURLOPT_POSTFIELDS, nullptr);
       idle_.push_back(std::move(transfer->easy));
     }
   }

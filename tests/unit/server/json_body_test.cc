@@ -75,7 +75,7 @@ TEST_CASE("What is not JSON is refused in words of ours") {
 
 TEST_CASE("JSON is read to 32 levels and refused beyond, however deep") {
   CHECK_NOTHROW(parse(nested(32)));
-  for (const std::size_t levels : {33, 1000, 30'000}) {
+  for (const std::size_t levels : {std::size_t{33}, std::size_t{1000}, std::size_t{30'000}}) {
     const Refusal refusal = refusal_of([&] { parse(nested(levels)); });
     CHECK(refusal.status == 400);
     CHECK(refusal.body["detail"] == "JSON parse error - nested more than 32 levels deep");
