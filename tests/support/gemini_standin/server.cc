@@ -158,16 +158,17 @@ void Server::run() {
     if (count < 0 && errno != EINTR) checked(count, "epoll_wait");
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
-      if (event.data.u64 == kSignalsId) return;
-      if (event.data.u64 == kListenerId) {
+      const std::uint64_t id = event.data.u64;  // the struct is packed: no reference into it
+      if (id == kSignalsId) return;
+      if (id == kListenerId) {
         accept_all();
         continue;
       }
-      auto found = connections_.find(event.data.u64);
+      auto found = connections_.find(id);
       if (found == connections_.end()) continue;
       if ((event.events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) {
         on_readable(*found->second);
-        found = connections_.find(event.data.u64);
+        found = connections_.find(id);
         if (found == connections_.end()) continue;
       }
       if ((event.events & EPOLLOUT) != 0) process(*found->second);
