@@ -62,7 +62,9 @@ Application::Application(const Settings& settings)
   routes.max_in_flight = settings.chat_max_in_flight;
   routes.heartbeat = settings.heartbeat;
   routes.session_hash = KeyedHash(settings.secret_key);
-  assistant_ = std::make_unique<Assistant>(open_database(settings, true), make_model(settings),
+  // The model first: settings that it refuses are told before the database is touched.
+  std::shared_ptr<Model> model = make_model(settings);
+  assistant_ = std::make_unique<Assistant>(open_database(settings, true), std::move(model),
                                            std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);

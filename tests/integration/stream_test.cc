@@ -169,10 +169,10 @@ TEST_CASE("A client that leaves before the first word cancels the call, too") {
 TEST_CASE("A reader that does not read stops the model") {
   ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
-  // 24 MB, far beyond what sockets and the server hold for a slow reader, below what a model's
-  // answer may have.
+  // 6 MB: beyond what sockets and the server hold for a slow reader, below what a model's answer
+  // may have; and slowly enough that the server is done with most of it before the model is.
   server.gemini().script(
-      {{"chunks", std::vector<std::string>(400, std::string(16'000, 'x'))}, {"chunk_ms", 1}});
+      {{"chunks", std::vector<std::string>(400, std::string(16'000, 'x'))}, {"chunk_ms", 30}});
   HttpClient client(server.base_url());
   const std::string text = body(id);
   client.send_raw(
