@@ -84,21 +84,19 @@ def load(server, connections, path="/", script=None, env=None):
         print(f"    !! {bad[0] if bad else ''} {errors[0] if errors else ''}")
     return {
         "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]),
-        "p50": milliseconds(re.search(r"50%\s+(\S+)", out)[1]),
-        "p99": milliseconds(re.search(r"99%\s+(\S+)", out)[1]),
+        "p50": milliseconds(re.search(r"^\s+50%\s+(\S+)", out, re.M)[1]),
+        "p99": milliseconds(re.search(r"^\s+99%\s+(\S+)", out, re.M)[1]),
         "cpu": (server.cpu_seconds() - before) / max(count, 1) * 1e6,
     }
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"PATH": os.environ["PATH"], "DEBUG": "True", "LOG_LEVEL": "error",
+        settings = {"PATH": os.environ["PATH"], "DEBUG": "True",
                     "GEMINI_API_KEY": "bench", "CHAT_RATE_LIMITS": "off"}
         with Started([BUILD / "tests/support/gemini_standin/gemini-standin", "--no-record", "--blind"],
                      "stdout") as standin:
             settings["GEMINI_BASE_URL"] = standin.url
-            # The start-up line that names the port is logged at level info.
-            settings["LOG_LEVEL"] = "info"
             log = open(Path(folder) / "log", "w")
             with Started([BUILD / "server/twinchat-server", "serve", "--port", "0"], "stderr",
                          cwd=folder, env=settings) as server:
