@@ -405,6 +405,19 @@ TEST_CASE("When a model cannot answer, the next is asked, in order, and is recor
   CHECK(bench.asked_models() == Models{"first", "first", "second", "third"});
 }
 
+TEST_CASE("Every model has its own attempts, pauses and empty answers") {
+  CallBench bench({.model = "first", .fallback_models = {"second"}, .retry = {.max_attempts = 3}});
+  for (int i = 0; i < 3; ++i) bench.loop->play(replies(503, kOverloaded));
+  for (int i = 0; i < 2; ++i) bench.loop->play(replies(200, json_end("STOP")));
+  bench.loop->play(replies(200, json_answer("Hi")));
+  const Outcome& outcome = bench.start();
+  bench.loop->run();
+  CHECK(bench.asked_models() == Models{"first", "first", "first", "second", "second", "second"});
+  CHECK(bench.attempts() == Times{0ms, 250ms, 750ms, 750ms, 1'000ms, 1'500ms});
+  CHECK(outcome.answer().model == "second");
+  CHECK(outcome.answer().attempts == 6);
+}
+
 TEST_CASE("Another model is not asked about what is wrong with the request or the key") {
   for (const int status : {400, 401, 403, 413}) {
     CallBench bench({.model = "first", .fallback_models = {"second"}});

@@ -284,6 +284,16 @@ TEST_CASE("Stopping in the callback holds, however many events came together") {
   CHECK(visible_text(outcome.answer().content) == "a");
 }
 
+TEST_CASE("A call that has ended leaves nothing behind to happen") {
+  CallBench bench;
+  bench.loop->play(replies(200, json_answer("Hi")));
+  const Outcome& outcome = bench.start({.deadline = bench.loop->after(100s)});
+  bench.loop->run_to(0ms);
+  CHECK(outcome.done());
+  CHECK(bench.loop->tasks_left() == 0);
+  CHECK(bench.loop->transfers_under_way() == 0);
+}
+
 TEST_CASE("A stop after the end is nothing") {
   std::stop_source stop;
   CallBench bench;
