@@ -356,8 +356,8 @@ TEST_CASE("A signature that is refused is left out, and the request sent again o
     CHECK(outcome.error().code() == ErrorCode::kInvalidArgument);
   }
   REQUIRE(bench.loop->sent().size() == 2);
-  CHECK(bench.loop->sent()[0].request.body.find("c2lnbmF0dXJl") != std::string::npos);
-  CHECK(bench.loop->sent()[1].request.body.find("thoughtSignature") == std::string::npos);
+  CHECK(bench.loop->sent()[0].request.body->find("c2lnbmF0dXJl") != std::string::npos);
+  CHECK(bench.loop->sent()[1].request.body->find("thoughtSignature") == std::string::npos);
 }
 
 TEST_CASE("A history that lost a signature is sent without any") {
@@ -374,8 +374,8 @@ TEST_CASE("A history that lost a signature is sent without any") {
   bench.loop->run();
   CHECK(visible_text(outcome.answer().content) == "Hi");
   REQUIRE(bench.loop->sent().size() == 2);
-  CHECK(bench.loop->sent()[0].request.body.find("thoughtSignature") == std::string::npos);
-  CHECK(bench.loop->sent()[1].request.body.find("skip_thought_signature_validator") !=
+  CHECK(bench.loop->sent()[0].request.body->find("thoughtSignature") == std::string::npos);
+  CHECK(bench.loop->sent()[1].request.body->find("skip_thought_signature_validator") !=
         std::string::npos);
 }
 

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "gemini/capabilities.h"
-#include "gemini/request.h"
 #include "gemini/upstream_error.h"
 #include "verdict.h"
 
@@ -44,16 +42,19 @@ bool another_model_may_help(const Error& error) {
   }
 }
 
-}  // namespace
-
-Client::Client(GeminiOptions given, std::shared_ptr<IoLoop> io, Random source)
-    : options(std::move(given)), loop(std::move(io)), random(std::move(source)) {}
-
-std::vector<std::string> Client::models() const {
+std::vector<std::string> models_of(const GeminiOptions& options) {
   std::vector<std::string> all{options.model};
   all.insert(all.end(), options.fallback_models.begin(), options.fallback_models.end());
   return all;
 }
+
+}  // namespace
+
+Client::Client(GeminiOptions given, std::shared_ptr<IoLoop> io, Random source)
+    : options(std::move(given)),
+      models(models_of(options)),
+      loop(std::move(io)),
+      random(std::move(source)) {}
 
 Client::ModelState& Client::state(const std::string& model) {
   const auto found = states_.find(model);
@@ -118,11 +119,17 @@ void Client::leave_queue(Call& call) {
 Call::Call(std::shared_ptr<Client> client, GenerateRequest request, CallOptions options,
            Model::OnAnswer on_answer)
     : client_(std::move(client)),
-      request_(std::move(request)),
       options_(std::move(options)),
       on_answer_(std::move(on_answer)),
-      models_(client_->models()),
-      streaming_(static_cast<bool>(options_.on_text)) {}
+      streaming_(static_cast<bool>(options_.on_text)) {
+  try {
+    request_.emplace(std::move(request), model(), client_->options);
+  } catch (const Error& error) {
+    invalid_ = error;
+  } catch (...) {
+    invalid_.emplace(ErrorCode::kUnknown, "the request could not be made.", details("", false));
+  }
+}
 
 std::optional<milliseconds> Call::time_left() const {
   if (!options_.deadline) return std::nullopt;
@@ -130,6 +137,10 @@ std::optional<milliseconds> Call::time_left() const {
 }
 
 void Call::begin() {
+  if (invalid_) {
+    finish(*invalid_);
+    return;
+  }
   if (options_.deadline) {
     deadline_timer_ =
         client_->loop->at(*options_.deadline, [self = shared_from_this()] { self->on_deadline(); });
@@ -203,11 +214,7 @@ void Call::send() {
   try {
     http.url = url();
     http.headers = headers(http.timeouts);
-    http.body = build_request(
-        request_, {.model = model(),
-                   .capabilities = capabilities_of(model(), client_->options.capabilities),
-                   .options = client_->options,
-                   .strip_signatures = strip_signatures_});
+    http.body = request_->text(model(), strip_signatures_);
   } catch (const Error& error) {
     finish(error);
     return;
@@ -448,7 +455,7 @@ void Call::attempt_failed(Error error, std::optional<ModelAnswer> answer) {
     });
     return;
   }
-  if (model_index_ + 1 < models_.size() && another_model_may_help(error)) {
+  if (model_index_ + 1 < client_->models.size() && another_model_may_help(error)) {
     ++model_index_;
     count_ = {};
     strip_signatures_ = false;

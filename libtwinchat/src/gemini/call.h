@@ -12,6 +12,7 @@
 
 #include "gemini/breaker.h"
 #include "gemini/io_loop.h"
+#include "gemini/request_body.h"
 #include "gemini/response.h"
 #include "gemini/retry.h"
 #include "gemini/sse.h"
@@ -37,8 +38,6 @@ class Client {
 
   Client(GeminiOptions options, std::shared_ptr<IoLoop> loop, Random random);
 
-  // The model and its stand-ins, in the order in which they are asked.
-  std::vector<std::string> models() const;
   ModelState& state(const std::string& model);
 
   // Calls begin here and are kept until they end.
@@ -53,6 +52,8 @@ class Client {
   void leave_queue(Call& call);
 
   const GeminiOptions options;
+  // The model and its stand-ins, in the order in which they are asked.
+  const std::vector<std::string> models;
   const std::shared_ptr<IoLoop> loop;
   const Random random;
 
@@ -65,9 +66,9 @@ class Client {
 };
 
 // One call from its first attempt to its answer: attempts, pauses, models in their order, one
-// deadline, cancellation.
+// deadline, cancellation. A request that cannot be written ends the call when it begins.
 //
-// Thread safety: none after it was made; everything happens on the loop's thread.
+// Thread safety: none after it was made (anywhere); everything else happens on the loop's thread.
 class Call final : public TransferHandler, public std::enable_shared_from_this<Call> {
  public:
   Call(std::shared_ptr<Client> client, GenerateRequest request, CallOptions options,
@@ -85,7 +86,7 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
  private:
   friend class Client;
 
-  const std::string& model() const { return models_[model_index_]; }
+  const std::string& model() const { return client_->models[model_index_]; }
   std::optional<std::chrono::milliseconds> time_left() const;
   std::string url() const;
   std::vector<std::string> headers(const Timeouts& timeouts) const;
@@ -108,10 +109,10 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   void release_slot();
 
   const std::shared_ptr<Client> client_;
-  const GenerateRequest request_;
   const CallOptions options_;
   Model::OnAnswer on_answer_;
-  const std::vector<std::string> models_;
+  std::optional<RequestBody> request_;
+  std::optional<Error> invalid_;  // why there is no request_
   const bool streaming_;
 
   std::optional<std::stop_callback<std::function<void()>>> on_stop_;

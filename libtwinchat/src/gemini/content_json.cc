@@ -118,11 +118,10 @@ std::string encode_contents(const std::vector<Content>& contents) {
   return dump_json(list);
 }
 
-std::vector<Content> decode_contents(std::string_view text) {
+std::vector<Content> contents_from_json(const Json& list) {
   std::vector<Content> contents;
-  const auto list = parse_json(text);
-  if (!list || !list->is_array()) return contents;
-  for (const Json& entry : *list) {
+  if (!list.is_array()) return contents;
+  for (const Json& entry : list) {
     Content content{.role = string_field(entry, "role") == "user" ? Role::kUser : Role::kModel,
                     .model = string_field(entry, "model")};
     const Json& parts = field(entry, "parts");
@@ -132,6 +131,11 @@ std::vector<Content> decode_contents(std::string_view text) {
     contents.push_back(std::move(content));
   }
   return contents;
+}
+
+std::vector<Content> decode_contents(std::string_view text) {
+  const auto list = parse_json(text);
+  return list ? contents_from_json(*list) : std::vector<Content>();
 }
 
 }  // namespace twinchat::gemini

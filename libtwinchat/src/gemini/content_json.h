@@ -18,6 +18,9 @@ Part part_from_json(const Json& json);
 // was streamed in pieces becomes one part again. A signed part is never joined to anything.
 void append_part(std::vector<Part>& parts, Part part);
 
+// The contents in a list of them as the API writes it; none when it is not a list.
+std::vector<Content> contents_from_json(const Json& list);
+
 // Contents as text for a store, and back. An unreadable text gives no contents.
 std::string encode_contents(const std::vector<Content>& contents);
 std::vector<Content> decode_contents(std::string_view text);

@@ -393,8 +393,8 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     };
     set(CURLOPT_URL, transfer.request.url.c_str());
     set(CURLOPT_HTTPHEADER, transfer.headers.get());
-    set(CURLOPT_POSTFIELDS, transfer.request.body.data());
-    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer.request.body.size()));
+    set(CURLOPT_POSTFIELDS, transfer.request.body->data());
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer.request.body->size()));
     // Over TLS a new transfer waits for the handshake to tell whether the connection can be shared;
     // a plain connection would only tell with its first answer.
     const bool tls = transfer.request.url.starts_with("https:");
@@ -405,6 +405,9 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
     set(CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
     set(CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
+    // libcurl has copies of its own; thousands may wait.
+    transfer.request.url = {};
+    transfer.request.headers = {};
     return ok;
   }
 

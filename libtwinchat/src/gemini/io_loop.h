@@ -15,8 +15,8 @@ namespace twinchat::gemini {
 // One HTTP request that is to be sent.
 struct HttpRequest {
   std::string url;
-  std::vector<std::string> headers;  // "Name: value"
-  std::string body;                  // sent as a POST
+  std::vector<std::string> headers;         // "Name: value"
+  std::shared_ptr<const std::string> body;  // sent as a POST
   Timeouts timeouts;
 };
 

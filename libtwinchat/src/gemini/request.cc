@@ -155,4 +155,19 @@ std::string build_request(const GenerateRequest& request, const RequestShape& sh
   return out;
 }
 
+GenerateRequest read_request(std::string_view body, const std::string& model) {
+  GenerateRequest request;
+  const auto json = parse_json(body);
+  if (!json) return request;
+  const Json& instructions = field(field(*json, "systemInstruction"), "parts");
+  if (instructions.is_array() && !instructions.empty()) {
+    request.system_instruction = string_field(instructions.front(), "text");
+  }
+  request.contents = contents_from_json(field(*json, "contents"));
+  for (Content& content : request.contents) {
+    if (content.role == Role::kModel) content.model = model;
+  }
+  return request;
+}
+
 }  // namespace twinchat::gemini
