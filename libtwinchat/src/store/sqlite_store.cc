@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -230,8 +231,12 @@ class SqliteStore final : public Store {
       : file_(std::move(file)),
         options_(std::move(options)),
         owner_(this_process()),
-        writer_([this] { return open_writer(); }),
-        readers_([this] { return open_reader(); }, options_.max_readers) {
+        writer_(
+            file_, [this] { return open_writer(); },
+            [this](std::unique_ptr<Connection> connection) { close(std::move(connection)); }),
+        readers_(
+            file_, [this] { look_after_file(); }, [this] { return open_reader(); },
+            options_.max_readers) {
     options_.create = false;  // from here on, a missing file is a fault
     writer_.run([](Connection& connection) { return interrupt_abandoned_turns(connection); });
   }
@@ -288,14 +293,39 @@ class SqliteStore final : public Store {
   }
 
   BegunTurn begin_turn(const NewTurn& turn) override {
-    return writer_.run([&](Connection& connection) { return begin(connection, turn); });
+    // Taken by one thread, and given back when nothing was written: a turn that is resumed later
+    // must not be found here.
+    std::vector<std::int64_t> unfinished;
+    {
+      const std::lock_guard lock(unfinished_mutex_);
+      unfinished.swap(unfinished_);
+    }
+    try {
+      return writer_.run([&](Connection& connection) {
+        interrupt(connection, unfinished, turn.now);
+        return begin(connection, turn);
+      });
+    } catch (...) {
+      const std::lock_guard lock(unfinished_mutex_);
+      unfinished_.insert(unfinished_.end(), unfinished.begin(), unfinished.end());
+      throw;
+    }
   }
 
   Turn finish_turn(const FinishedTurn& turn) override {
     if (turn.status == TurnStatus::kPending) {
       throw Error(ErrorCode::kInvalidArgument, "A turn cannot be finished as pending.");
     }
-    return writer_.run([&](Connection& connection) { return finish(connection, turn); });
+    try {
+      return writer_.run([&](Connection& connection) { return finish(connection, turn); });
+    } catch (const Error& error) {
+      // Nobody will close it any more, and its key must not stay taken.
+      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kFailedPrecondition) {
+        const std::lock_guard lock(unfinished_mutex_);
+        unfinished_.push_back(turn.turn_id);
+      }
+      throw;
+    }
   }
 
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
@@ -446,11 +476,16 @@ class SqliteStore final : public Store {
         }
       }
     }
+    interrupt(connection, abandoned, now);
+    return static_cast<int>(abandoned.size());
+  }
+
+  static void interrupt(Connection& connection, const std::vector<std::int64_t>& turns,
+                        Timestamp now) {
     const std::string time = time_text(now);
-    for (std::int64_t id : abandoned) {
+    for (std::int64_t id : turns) {
       Query(connection, kInterruptTurn).bind(time).bind(id).run();
     }
-    return static_cast<int>(abandoned.size());
   }
 
   std::unique_ptr<Connection> open_reader() const {
@@ -467,6 +502,7 @@ class SqliteStore final : public Store {
     if (!exists && !options_.create) {
       throw Error(ErrorCode::kUnavailable, "The database file is not there.", {.retryable = true});
     }
+    if (exists) set_aside_foreign_log();
     const bool complete = exists && inspect_before_writing();
     auto connection = std::make_unique<Connection>(
         file_, exists ? Connection::Access::kWrite : Connection::Access::kCreate,
@@ -475,7 +511,57 @@ class SqliteStore final : public Store {
     connection->exec(options_.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     connection->exec(kWriterSettings);
     if (!complete) sqlite::migrate(*connection);
+    connection->integer("PRAGMA schema_version");  // SQLite opens the log when it reads
+    connection->watch_log();
+    const std::lock_guard lock(open_file_mutex_);
+    open_file_ = connection->database_id();
     return connection;
+  }
+
+  // A connection whose file or log is not where it was must be gone, with all others, before
+  // another is opened: SQLite keeps one index of the log for all that are open.
+  void close(std::unique_ptr<Connection> connection) {
+    closed_file_ = connection->database_id();
+    closed_log_ = connection->log_id();
+    if (!connection->file_moved()) return;
+    {
+      const std::lock_guard lock(open_file_mutex_);
+      open_file_.reset();
+    }
+    readers_.without([&] {
+      // A log that was removed still holds what it held: it is brought into the database, if that
+      // is in its place.
+      if (!connection->database_moved()) {
+        connection->database().tryExec("PRAGMA wal_checkpoint(FULL)");
+      }
+      connection.reset();
+    });
+  }
+
+  // Has the writer find out what became of the file when it is not the one that is open.
+  void look_after_file() {
+    const std::optional<sqlite::FileId> found = sqlite::file_id(file_);
+    {
+      const std::lock_guard lock(open_file_mutex_);
+      if (found && found == open_file_) return;
+    }
+    writer_.run([](Connection&) { return true; });
+  }
+
+  // When somebody puts another database in the place of the one that was open, the log of that one
+  // may still lie there. SQLite would take it for the new file's and damage that.
+  void set_aside_foreign_log() const {
+    if (!closed_log_ || sqlite::file_id(file_) == closed_file_ ||
+        sqlite::file_id(sqlite::log_of(file_)) != closed_log_) {
+      return;
+    }
+    std::error_code error;
+    std::filesystem::rename(sqlite::log_of(file_), file_.string() + "-wal.of-replaced-file", error);
+    if (error) {
+      throw Error(ErrorCode::kUnavailable, "The database file was replaced beside its old log.",
+                  {.retryable = true});
+    }
+    std::filesystem::remove(file_.string() + "-shm", error);
   }
 
   // Whether all tables are there. Throws for a file that is not to be touched, which is why this
@@ -518,6 +604,13 @@ class SqliteStore final : public Store {
   const std::filesystem::path file_;
   SqliteStoreOptions options_;
   const std::string owner_;
+  std::mutex unfinished_mutex_;
+  std::vector<std::int64_t> unfinished_;  // guarded by it: turns whose finish_turn() failed
+  mutable std::mutex open_file_mutex_;
+  mutable std::optional<sqlite::FileId> open_file_;  // guarded by it: what readers may open
+  // What the writer's last connection had open; only whoever writes asks.
+  std::optional<sqlite::FileId> closed_file_;
+  std::optional<sqlite::FileId> closed_log_;
   // The readers close first: the last connection to close tidies up the WAL, and only the writer
   // may do that.
   sqlite::Writer writer_;
@@ -546,7 +639,7 @@ std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
                 {.diagnostic = absolute.string()});
   }
   try {
-    return sqlite::translated([&]() -> std::shared_ptr<Store> {
+    return sqlite::translated(absolute, [&]() -> std::shared_ptr<Store> {
       return std::make_shared<SqliteStore>(absolute, options);
     });
   } catch (const Error& error) {
