@@ -186,5 +186,81 @@ TEST_CASE("A limit on the size of files is a full disk, not the end of the proce
   CHECK(damage(file) == Lines{});
 }
 
+// --- Files that go away
+
+// A server on a file that the test moves about, with a backup of it and one message more.
+struct Moving {
+  TempDir folder = {};
+  fs::path file = folder / "chat.db";
+  fs::path backup = folder / "backup.db";
+  ChatServer server{{.env = {{"DATABASE_URL", "sqlite:///" + file.string()}}}};
+  std::string id = server.new_session();
+
+  Moving() {
+    CHECK(server.ask(id, "One").status == 200);
+    SqliteFile(file).exec("VACUUM INTO '" + backup.string() + "'");
+    CHECK(server.ask(id, "Two").status == 200);
+  }
+  fs::path log() const { return file.string() + "-wal"; }
+
+  // The server works on the backup, and nothing of the other file has got into it.
+  void check_on_backup() {
+    CHECK(server.get("/readyz").status == 200);
+    CHECK(server.said(id) == Lines{"u:One", "b:Echo 1: One"});
+    CHECK(server.ask(id, "Three").status == 200);
+    server.restart(SIGKILL);
+    CHECK(server.said(id) == Lines{"u:One", "b:Echo 1: One", "u:Three", "b:Echo 2: Three"});
+    CHECK(server.stop(SIGTERM) == 0);
+    CHECK(damage(file) == Lines{});
+  }
+};
+
+TEST_CASE("A database that is removed is missed at once, and a backup in its place is served") {
+  const bool with_log = GENERATE(true, false);
+  INFO((with_log ? "with" : "without") << " its log");
+  Moving moving;
+  fs::remove(moving.file);
+  if (with_log) {
+    fs::remove(moving.log());
+    fs::remove(moving.file.string() + "-shm");
+  }
+  check_refused(moving.server.get("/api/chat/sessions/get_session/?session_id=" + moving.id));
+  check_writes_refused(moving.server, moving.id, "Lost");
+  CHECK(moving.server.get("/readyz").status == 503);
+  CHECK(moving.server.get("/livez").status == 200);
+  CHECK_FALSE(fs::exists(moving.file));  // a new one would hide the loss
+
+  fs::rename(moving.backup, moving.file);
+  moving.check_on_backup();
+}
+
+TEST_CASE("A database that is replaced under the server is not mixed with the log of the old one") {
+  const bool read_first = GENERATE(true, false);
+  INFO((read_first ? "read" : "written") << " first");
+  Moving moving;
+  REQUIRE(fs::file_size(moving.log()) > 0);
+  fs::rename(moving.backup, moving.file);
+  if (!read_first) {
+    CHECK(json_of(moving.server.post("/api/chat/sessions/create_session/", "{}"))
+              .contains("session_id"));
+  }
+  moving.check_on_backup();
+}
+
+TEST_CASE("A log that is removed under the server takes nothing with it") {
+  Moving moving;
+  REQUIRE(fs::remove(moving.log()));
+  const bool index_too = GENERATE(true, false);
+  if (index_too) fs::remove(moving.file.string() + "-shm");
+  CHECK(moving.server.ask(moving.id, "Three").status == 200);
+  const Lines said{"u:One",         "b:Echo 1: One", "u:Two",
+                   "b:Echo 2: Two", "u:Three",       "b:Echo 3: Three"};
+  CHECK(moving.server.said(moving.id) == said);
+  moving.server.restart(SIGKILL);
+  CHECK(moving.server.said(moving.id) == said);
+  CHECK(moving.server.stop(SIGTERM) == 0);
+  CHECK(damage(moving.file) == Lines{});
+}
+
 }  // namespace
 }  // namespace twinchat::testing
