@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "store/process_owner.h"
@@ -207,17 +208,20 @@ Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = 
 
 // --- What is sent to the model again
 
-constexpr char kMessageOfTurn[] =
-    "SELECT user_message_id FROM twinchat_turn WHERE id = ? AND session_id = ?";
+// The session's messages from the newest on, visitors' with their turns: ?1 the session, ?2 the
+// turn before which to begin. What only other programs' messages need is only looked up for those.
 constexpr char kWalk[] =
-    "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, EXISTS (SELECT 1 FROM "
-    "twinchat_turn AS b WHERE b.answer_message_id = m.id) FROM chat_message AS m LEFT JOIN "
-    "twinchat_turn AS t ON t.user_message_id = m.id WHERE m.session_id = ? AND m.id < ? ORDER BY "
-    "m.id DESC LIMIT ?";
-constexpr char kPastTurn[] =
-    "SELECT q.content, a.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, "
-    "t.thought_tokens, t.total_tokens FROM chat_message AS q JOIN chat_message AS a ON a.id = ?2 "
-    "LEFT JOIN twinchat_turn AS t ON t.user_message_id = q.id WHERE q.id = ?1";
+    "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, CASE WHEN NOT m.is_bot AND t.id "
+    "IS "
+    "NULL THEN EXISTS (SELECT 1 FROM twinchat_turn AS b WHERE b.answer_message_id = (SELECT min("
+    "n.id) FROM chat_message AS n WHERE n.session_id = m.session_id AND n.id > m.id)) END, "
+    "m.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, t.thought_tokens, "
+    "t.total_tokens FROM chat_message AS m LEFT JOIN twinchat_turn AS t ON t.user_message_id = "
+    "CASE WHEN m.is_bot THEN NULL ELSE m.id END WHERE m.session_id = (SELECT id FROM "
+    "chat_chatsession WHERE session_id = ?1) AND m.id < coalesce((SELECT user_message_id FROM "
+    "twinchat_turn WHERE id = ?2 AND session_id = (SELECT id FROM chat_chatsession WHERE "
+    "session_id = ?1)), 9223372036854775807) ORDER BY m.id DESC LIMIT ?3";
+constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = ?";
 
 // How many messages are looked at for so many turns: enough for a long row of failures in between.
 std::size_t walk_length(std::size_t limit) {
@@ -331,27 +335,8 @@ class SqliteStore final : public Store {
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override {
     const std::string key(session_id);
-    return readers_.run([&](Connection& connection) {
-      std::vector<PastTurn> turns;
-      const std::optional<Session> session = twinchat::find_session(connection, key);
-      if (!session) return turns;
-      for (const PastTurnWalk::Found& found :
-           walk_back(connection, session->id, before_turn, limit)) {
-        Query query(connection, kPastTurn);
-        query.bind(found.user_message_id).bind(found.answer_message_id);
-        if (!query.step()) continue;
-        PastTurn turn;
-        turn.turn_id = found.turn_id;
-        turn.user_text = query.text(0);
-        turn.answer_text = query.text(1);
-        turn.contents = query.text(2);
-        turn.usage = {query.integer(3), query.integer(4), query.integer(5), query.integer(6),
-                      query.integer(7)};
-        turns.push_back(std::move(turn));
-      }
-      std::reverse(turns.begin(), turns.end());
-      return turns;
-    });
+    return readers_.run(
+        [&](Connection& connection) { return walk_back(connection, key, before_turn, limit); });
   }
 
  private:
@@ -437,17 +422,14 @@ class SqliteStore final : public Store {
     return turn;
   }
 
-  static std::vector<PastTurnWalk::Found> walk_back(Connection& connection, std::int64_t session,
-                                                    std::int64_t before_turn, std::size_t limit) {
-    std::int64_t before_message = std::numeric_limits<std::int64_t>::max();
-    if (before_turn != 0) {
-      Query query(connection, kMessageOfTurn);
-      query.bind(before_turn).bind(session);
-      if (query.step()) before_message = query.integer(0);
-    }
+  static std::vector<PastTurn> walk_back(Connection& connection, const std::string& session_id,
+                                         std::int64_t before_turn, std::size_t limit) {
+    std::vector<PastTurn> turns;
+    std::unordered_map<std::int64_t, std::string> answers;
     PastTurnWalk walk(limit);
+    std::size_t found_before = 0;
     Query query(connection, kWalk);
-    query.bind(session).bind(before_message).bind(sql_limit(walk_length(limit)));
+    query.bind(session_id).bind(before_turn).bind(sql_limit(walk_length(limit)));
     while (!walk.done() && query.step()) {
       PastTurnWalk::Step step;
       step.message_id = query.integer(0);
@@ -457,10 +439,31 @@ class SqliteStore final : public Store {
         step.status = stored_status(query.text(3));
         step.answer_id = query.integer(4);
       }
-      step.answers_a_turn = query.integer(5) != 0;
+      step.follower_answers_a_turn = query.integer(5) != 0;
       walk.take(step);
+      if (step.is_bot) answers.emplace(step.message_id, query.text(6));
+      if (walk.found().size() == found_before) continue;
+      found_before = walk.found().size();
+      const PastTurnWalk::Found& found = walk.found().back();
+      PastTurn turn;
+      turn.turn_id = found.turn_id;
+      turn.user_text = query.text(6);
+      if (auto answer = answers.extract(found.answer_message_id)) {
+        turn.answer_text = std::move(answer.mapped());
+      } else {
+        // It came after the turn before which to begin.
+        Query message(connection, kMessageText);
+        message.bind(found.answer_message_id);
+        if (!message.step()) continue;
+        turn.answer_text = message.text(0);
+      }
+      turn.contents = query.text(7);
+      turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
+                    query.integer(12)};
+      turns.push_back(std::move(turn));
     }
-    return walk.found();
+    std::reverse(turns.begin(), turns.end());
+    return turns;
   }
 
   // Returns how many they were.
