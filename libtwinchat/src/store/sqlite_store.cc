@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "store/history_cache.h"
 #include "store/process_owner.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_readers.h"
@@ -33,6 +34,8 @@ constexpr std::int64_t kLargestCheckedFile = 32 << 20;
 // had to grow beyond because a reader held on to an old state.
 constexpr char kWriterSettings[] =
     "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=8388608";
+// Of past turns, held for sessions that are being talked in.
+constexpr std::size_t kHistoryBytes = 16 << 20;
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
 
@@ -212,15 +215,15 @@ Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = 
 // turn before which to begin. What only other programs' messages need is only looked up for those.
 constexpr char kWalk[] =
     "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, CASE WHEN NOT m.is_bot AND t.id "
-    "IS "
-    "NULL THEN EXISTS (SELECT 1 FROM twinchat_turn AS b WHERE b.answer_message_id = (SELECT min("
-    "n.id) FROM chat_message AS n WHERE n.session_id = m.session_id AND n.id > m.id)) END, "
+    "IS NULL THEN EXISTS (SELECT 1 FROM twinchat_turn AS b WHERE b.answer_message_id = (SELECT "
+    "min(n.id) FROM chat_message AS n WHERE n.session_id = m.session_id AND n.id > m.id)) END, "
     "m.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, t.thought_tokens, "
     "t.total_tokens FROM chat_message AS m LEFT JOIN twinchat_turn AS t ON t.user_message_id = "
     "CASE WHEN m.is_bot THEN NULL ELSE m.id END WHERE m.session_id = (SELECT id FROM "
     "chat_chatsession WHERE session_id = ?1) AND m.id < coalesce((SELECT user_message_id FROM "
     "twinchat_turn WHERE id = ?2 AND session_id = (SELECT id FROM chat_chatsession WHERE "
     "session_id = ?1)), 9223372036854775807) ORDER BY m.id DESC LIMIT ?3";
+constexpr char kDataVersion[] = "PRAGMA data_version";
 constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = ?";
 
 // How many messages are looked at for so many turns: enough for a long row of failures in between.
@@ -305,10 +308,18 @@ class SqliteStore final : public Store {
       unfinished.swap(unfinished_);
     }
     try {
-      return writer_.run([&](Connection& connection) {
+      std::uint64_t state = 0;
+      BegunTurn begun = writer_.run([&](Connection& connection) {
         interrupt(connection, unfinished, turn.now);
+        state = state_of(connection);
         return begin(connection, turn);
       });
+      if (begun.kind == BegunTurn::Kind::kNew) {
+        history_.begun(turn.session_id, begun.turn.id, state);
+      } else if (begun.kind == BegunTurn::Kind::kResumed) {
+        history_.forget(turn.session_id);
+      }
+      return begun;
     } catch (...) {
       const std::lock_guard lock(unfinished_mutex_);
       unfinished_.insert(unfinished_.end(), unfinished.begin(), unfinished.end());
@@ -321,7 +332,14 @@ class SqliteStore final : public Store {
       throw Error(ErrorCode::kInvalidArgument, "A turn cannot be finished as pending.");
     }
     try {
-      return writer_.run([&](Connection& connection) { return finish(connection, turn); });
+      Turn finished = writer_.run([&](Connection& connection) { return finish(connection, turn); });
+      std::optional<PastTurn> past;
+      if (finished.answer && is_history(finished.status)) {
+        past = PastTurn{finished.id, finished.user_message.text, finished.answer->text,
+                        turn.contents, finished.usage};
+      }
+      history_.ended(finished.session_id, finished.id, std::move(past));
+      return finished;
     } catch (const Error& error) {
       // Nobody will close it any more, and its key must not stay taken.
       if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kFailedPrecondition) {
@@ -334,12 +352,23 @@ class SqliteStore final : public Store {
 
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override {
+    if (auto known = history_.find(session_id, before_turn, limit)) return *std::move(known);
     const std::string key(session_id);
-    return readers_.run(
+    std::vector<PastTurn> turns = readers_.run(
         [&](Connection& connection) { return walk_back(connection, key, before_turn, limit); });
+    history_.fill(session_id, before_turn, limit, turns);
+    return turns;
   }
 
  private:
+  // Changes with every commit of another program or connection, and with the connection itself;
+  // not with commits of our own.
+  std::uint64_t state_of(Connection& connection) const {
+    Query query(connection, kDataVersion);
+    query.step();
+    return connections_ << 32 | static_cast<std::uint32_t>(query.integer(0));
+  }
+
   BegunTurn begin(Connection& connection, const NewTurn& turn) const {
     std::optional<Session> session = twinchat::find_session(connection, turn.session_id);
     if (!session && !turn.create_session) throw no_such_session();
@@ -499,7 +528,8 @@ class SqliteStore final : public Store {
   }
 
   // Opens the file, having made sure that it may be written, and makes what is missing in it.
-  std::unique_ptr<Connection> open_writer() const {
+  std::unique_ptr<Connection> open_writer() {
+    ++connections_;
     std::error_code ignored;
     const bool exists = std::filesystem::exists(file_, ignored);
     if (!exists && !options_.create) {
@@ -607,10 +637,12 @@ class SqliteStore final : public Store {
   const std::filesystem::path file_;
   SqliteStoreOptions options_;
   const std::string owner_;
+  HistoryCache history_{kHistoryBytes};
+  std::uint64_t connections_ = 0;  // that the writer has opened; only whoever writes asks
   std::mutex unfinished_mutex_;
   std::vector<std::int64_t> unfinished_;  // guarded by it: turns whose finish_turn() failed
-  mutable std::mutex open_file_mutex_;
-  mutable std::optional<sqlite::FileId> open_file_;  // guarded by it: what readers may open
+  std::mutex open_file_mutex_;
+  std::optional<sqlite::FileId> open_file_;  // guarded by it: what readers may open
   // What the writer's last connection had open; only whoever writes asks.
   std::optional<sqlite::FileId> closed_file_;
   std::optional<sqlite::FileId> closed_log_;
