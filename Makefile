@@ -3,6 +3,8 @@
 #   make run      install what is needed, build, serve
 #   make test     install what is needed, build, run every test, also under sanitizers
 #   make bench    print the benchmarks
+#   make soak     crashes and power failures in earnest: FAULTS=500
+#   make fuzz     every fuzzer for FUZZ_SECONDS=300
 #   make build    build only; the program is build/server/twinchat-server
 #   make install  install below PREFIX
 
@@ -13,6 +15,8 @@ SHELL := /bin/bash
 BUILD  ?= build
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
+FAULTS ?= 500
+FUZZ_SECONDS ?= 300
 
 # Debian 12 packages, by the command or file that tells whether they are there.
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
@@ -24,7 +28,7 @@ BENCH_PACKAGES := wrk python3
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
 
-.PHONY: run build install test test-sanitized test-threads bench deps test-deps bench-deps clean
+.PHONY: run build install test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
 
 run: deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
@@ -67,13 +71,28 @@ test-threads: test-deps
 
 bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
-	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench
+	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
 	# Google's client is measured too, where npm can install it.
 	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
 	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \
 	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
 	  $(if $(shell command -v node),--node node)
+
+# What `make test` does in a few rounds: kill -9 under load, a tenth as often as the power fails.
+soak: test-deps
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
+	cmake --build $(BUILD) -j $(JOBS) --target contract_tests integration_tests
+	TWINCHAT_POWER_FAILURES=$(FAULTS) $(BUILD)/tests/contract/contract_tests '*power failure*'
+	TWINCHAT_KILL_ROUNDS=$$(($(FAULTS) / 10 + 10)) $(BUILD)/tests/integration/integration_tests \
+	  'Round after round of kill -9*'
+
+fuzz: test-deps
+	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
+	  -DTWINCHAT_SANITIZE=address,undefined -DTWINCHAT_FUZZ_SECONDS=$(FUZZ_SECONDS) \
+	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
+	cmake --build $(BUILD)-asan -j $(JOBS) --target fuzz
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
 define need

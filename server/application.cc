@@ -18,6 +18,7 @@ std::shared_ptr<Model> make_model(const Settings& settings) {
   if (settings.demo()) return std::make_shared<DemoModel>();
   GeminiOptions options = settings.gemini;
   options.api_key = settings.gemini_api_key;
+  options.max_in_flight = settings.chat_max_in_flight;
   options.on_warning = [](const std::string& what) { spdlog::warn("Gemini: {}", what); };
   return make_gemini_model(std::move(options));
 }

@@ -1,8 +1,10 @@
 // What "durable" means: an answer to a write is given after its sync, and nothing that was answered
 // is lost when the power fails.
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <iostream>
 #include <mutex>
 #include <random>
 #include <set>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "chance.h"
 #include "fault_vfs.h"
 #include "sqlite_file.h"
 #include "stores.h"
@@ -27,9 +30,9 @@ struct Losses {
   int half = 0;          // turns that are closed without their answer, or the reverse
 };
 
-// Lets the power fail again and again while several threads write, and looks at what is left.
-Losses play(bool durable, int failures) {
-  Losses losses;
+// Lets the power fail again and again while several threads write to a new file, and adds what is
+// lost each time.
+void play(bool durable, int failures, std::mt19937& random, Losses& losses) {
   TempDir folder;
   TempDir remains;
   std::vector<std::set<std::string>> acknowledged_at;
@@ -61,7 +64,6 @@ Losses play(bool durable, int failures) {
         }
       });
     }
-    std::mt19937 random(20'251'226);
     for (int k = 0; k < failures; ++k) {
       std::this_thread::sleep_for(
           std::chrono::microseconds(std::uniform_int_distribution<int>(0, 5'000)(random)));
@@ -93,11 +95,27 @@ Losses play(bool durable, int failures) {
       ++losses.unusable;
     }
   }
+}
+
+// As many power failures as asked for, on a new file every so often: the files would grow, and
+// what is found in the first seconds of a file's life would be found once only.
+Losses play(bool durable, int failures) {
+  constexpr int kFailuresOfOneFile = 30;
+  const std::uint32_t seed = chance_seed();
+  std::mt19937 random(seed);
+  Losses losses;
+  for (int left = failures; left > 0; left -= kFailuresOfOneFile) {
+    play(durable, std::min(left, kFailuresOfOneFile), random, losses);
+  }
+  std::cerr << "TWINCHAT_SEED=" << seed << ": " << failures << " power failures, "
+            << losses.acknowledged << " acknowledged messages looked for, " << losses.lost
+            << " lost, " << losses.unusable << " files unusable, " << losses.half << " half turns"
+            << std::endl;
   return losses;
 }
 
 TEST_CASE("A power failure loses nothing that was acknowledged and leaves no half turn") {
-  const Losses losses = play(true, 60);
+  const Losses losses = play(true, rounds("TWINCHAT_POWER_FAILURES", 60));
   CHECK(losses.acknowledged > 0);
   CHECK(losses.lost == 0);
   CHECK(losses.unusable == 0);

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <map>
+#include <random>
 #include <set>
 #include <sstream>
 #include <string>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "chance.h"
 #include "process.h"
 #include "sqlite_file.h"
 #include "stores.h"
@@ -709,6 +711,74 @@ TEST_CASE("Another program's pairs and our turns are one history, newest first t
   CHECK(found(now, 10) == Strings{"u0", "u2", "ours", "u8"});
   CHECK(found(now, 3) == Strings{"u2", "ours", "u8"});
   CHECK(found(0, 1) == Strings{"u8"});
+}
+
+TEST_CASE("What a store remembers of a session is what one that remembers nothing reads") {
+  const std::uint32_t seed = chance_seed();
+  INFO("TWINCHAT_SEED=" << seed);
+  std::mt19937 random(seed);
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  const SqliteStoreOptions fast{.durable = false};
+  const auto store = open_sqlite_store(file, fast);
+  const auto other_store = open_sqlite_store(file, fast);
+  const auto compare = [&](const std::string& session, std::int64_t turn, std::size_t limit) {
+    const auto remembered = store->past_turns(session, turn, limit);
+    const auto read = open_sqlite_store(file, fast)->past_turns(session, turn, limit);
+    REQUIRE(remembered.size() == read.size());
+    for (std::size_t i = 0; i < read.size(); ++i) {
+      REQUIRE(remembered[i].turn_id == read[i].turn_id);
+      REQUIRE(remembered[i].user_text == read[i].user_text);
+      REQUIRE(remembered[i].answer_text == read[i].answer_text);
+      REQUIRE(remembered[i].contents == read[i].contents);
+      REQUIRE(remembered[i].usage == read[i].usage);
+    }
+    return read.size();
+  };
+  store->create_session("one", {}, moment());
+  std::size_t compared = 0;
+  for (int n = 0; n < 300; ++n) {
+    const std::string session = random() % 3 == 0 ? "one" : "two";
+    const std::string text = std::to_string(n);
+    switch (random() % 12) {
+      case 0:
+        whole_turn(*other_store, "one", text, "other " + text);
+        continue;
+      case 1: {
+        SqliteFile outside(file);
+        outside.exec(
+            "PRAGMA foreign_keys=ON; DELETE FROM chat_message WHERE id = (SELECT id FROM "
+            "chat_message ORDER BY random() LIMIT 1)");
+        continue;
+      }
+      case 2:
+        store->begin_turn([&] {
+          NewTurn left = new_turn(session, "left " + text);
+          left.create_session = true;
+          return left;
+        }());
+        continue;
+      default:
+        break;
+    }
+    NewTurn turn = new_turn(session, text);
+    turn.create_session = true;
+    turn.idempotency_key = std::to_string(random() % 60);  // now and then resumed or replayed
+    turn.fingerprint = "same";
+    BegunTurn begun;
+    if (code_of([&] { begun = store->begin_turn(turn); })) continue;  // being answered
+    if (begun.kind == BegunTurn::Kind::kReplayed) continue;
+    compared += compare(session, begun.turn.id, random() % 5 == 0 ? 3 : 8);
+    FinishedTurn finished;
+    finished.turn_id = begun.turn.id;
+    finished.status = static_cast<TurnStatus>(1 + random() % 6);
+    if (random() % 8 != 0) finished.answer = "answer " + text;
+    finished.contents = "contents " + text;
+    finished.usage.total_tokens = n;
+    finished.now = moment(n);
+    store->finish_turn(finished);
+  }
+  CHECK(compared > 100);
 }
 
 TEST_CASE("Files of other versions of Django open and work") {

@@ -2,7 +2,10 @@
 
 // The only file that reaches below SQLiteCpp: it has no name for the result codes, and no function
 // for the two states asked for here.
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <limits>
 
@@ -70,10 +73,22 @@ int open_flags(Connection::Access access) noexcept {
   return SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_NOMUTEX;
 }
 
+// Whether the disk gives what it holds at the beginning of the file.
+bool can_be_read(const std::filesystem::path& file) noexcept {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  char byte = 0;
+  const bool read = ::pread(fd, &byte, 1, 0) >= 0;
+  ::close(fd);
+  return read;
+}
+
 }  // namespace
 
-Error to_error(const SQLite::Exception& exception) {
-  const Meaning meaning = meaning_of(primary_code(exception));
+Error to_error(const SQLite::Exception& exception, const std::filesystem::path& file) {
+  int primary = primary_code(exception);
+  if (primary == SQLITE_CORRUPT && !can_be_read(file)) primary = SQLITE_IOERR;
+  const Meaning meaning = meaning_of(primary);
   // SQLite's own message can quote what was stored; the text for the code cannot.
   ErrorDetails details;
   details.retryable = meaning.retryable;
@@ -112,9 +127,20 @@ bool has_wal_reset_fault(int version_number) noexcept {
   return version_number >= 3'007'000 && !mended;
 }
 
+std::optional<FileId> file_id(const std::filesystem::path& path) noexcept {
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return std::nullopt;
+  return FileId{static_cast<std::uint64_t>(found.st_dev), static_cast<std::uint64_t>(found.st_ino)};
+}
+
+std::filesystem::path log_of(const std::filesystem::path& file) {
+  return file.string() + "-wal";
+}
+
 Connection::Connection(const std::filesystem::path& file, Access access,
                        std::chrono::milliseconds busy_timeout)
-    : database_(file.string(), open_flags(access), static_cast<int>(busy_timeout.count())) {
+    : file_(file),
+      database_(file.string(), open_flags(access), static_cast<int>(busy_timeout.count())) {
   // trusted_schema stays on: without it SQLite refuses the JSON_VALID() of Django's JSON columns.
   exec("PRAGMA mmap_size=0; PRAGMA foreign_keys=ON");
 }
@@ -141,11 +167,20 @@ bool Connection::in_transaction() const noexcept {
   return ::sqlite3_get_autocommit(database_.getHandle()) == 0;
 }
 
-bool Connection::file_moved() const noexcept {
+bool Connection::database_moved() const noexcept {
   int moved = 0;
   const int result =
       ::sqlite3_file_control(database_.getHandle(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   return result == SQLITE_OK && moved != 0;
+}
+
+bool Connection::log_moved() const noexcept {
+  return log_id_ && file_id(log_of(file_)) != log_id_;
+}
+
+void Connection::watch_log() {
+  database_id_ = file_id(file_);
+  log_id_ = file_id(log_of(file_));
 }
 
 Query::~Query() {

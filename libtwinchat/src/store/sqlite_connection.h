@@ -18,16 +18,18 @@
 
 namespace twinchat::sqlite {
 
-// The Error for what SQLite reported: the one table from its result codes to ours.
-Error to_error(const SQLite::Exception& exception);
+// The Error for what SQLite reported of `file`: the one table from its result codes to ours.
+// SQLite calls it damage when the disk refuses to be read, so the file is touched to tell the two
+// apart.
+Error to_error(const SQLite::Exception& exception, const std::filesystem::path& file);
 
 // Calls `body` and turns what SQLite throws into an Error.
 template <class F>
-auto translated(F&& body) {
+auto translated(const std::filesystem::path& file, F&& body) {
   try {
     return body();
   } catch (const SQLite::Exception& exception) {
-    throw to_error(exception);
+    throw to_error(exception, file);
   }
 }
 
@@ -45,6 +47,18 @@ bool needs_recovery(const SQLite::Exception& exception) noexcept;
 // Whether two connections that write and checkpoint at the same time can damage a file under this
 // version of SQLite (the "WAL-reset" fault of 3.7.0 to 3.51.2, mended in 3.44.6 and 3.50.7 too).
 bool has_wal_reset_fault(int version_number) noexcept;
+
+// Which file a path leads to; nothing when it leads nowhere.
+struct FileId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+std::optional<FileId> file_id(const std::filesystem::path& path) noexcept;
+
+// The log of writes that SQLite keeps beside a database.
+std::filesystem::path log_of(const std::filesystem::path& file);
 
 // An open database with its prepared statements.
 //
@@ -71,10 +85,23 @@ class Connection {
 
   // Whether a transaction is open. SQLite ends one by itself after some errors.
   bool in_transaction() const noexcept;
-  // Whether the file was renamed, removed or replaced since it was opened.
-  bool file_moved() const noexcept;
+  // Whether the file was renamed, removed or replaced since it was opened; once watch_log() was
+  // called, whether this happened to its log. What is written then is lost as soon as the process
+  // ends.
+  bool file_moved() const noexcept { return database_moved() || log_moved(); }
+  bool database_moved() const noexcept;
+  bool log_moved() const noexcept;
+
+  // Remembers which files the database and its log are now. In WAL mode, after a first read.
+  void watch_log();
+  // As remembered.
+  const std::optional<FileId>& database_id() const noexcept { return database_id_; }
+  const std::optional<FileId>& log_id() const noexcept { return log_id_; }
 
  private:
+  const std::filesystem::path file_;
+  std::optional<FileId> database_id_;
+  std::optional<FileId> log_id_;
   SQLite::Database database_;
   std::vector<std::pair<const char*, std::unique_ptr<SQLite::Statement>>> statements_;
 };

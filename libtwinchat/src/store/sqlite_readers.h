@@ -18,8 +18,10 @@ namespace twinchat::sqlite {
 // Thread safety: any number of threads at once.
 class Readers {
  public:
-  // `open` makes a connection; called on the reading threads, by several at once.
-  Readers(std::function<std::unique_ptr<Connection>()> open, std::size_t max_connections);
+  // `prepare` is called before every reading and may throw; `open` makes a connection to `file`.
+  // Both are called on the reading threads, by several at once.
+  Readers(std::filesystem::path file, std::function<void()> prepare,
+          std::function<std::unique_ptr<Connection>()> open, std::size_t max_connections);
   Readers(const Readers&) = delete;
   Readers& operator=(const Readers&) = delete;
 
@@ -27,8 +29,9 @@ class Readers {
   // returns its result. Throws what it throws, and Error for what SQLite reports.
   template <class F>
   auto run(F&& read) {
+    prepare_();
     Lease lease(*this);
-    return translated([&] {
+    return translated(file_, [&] {
       try {
         Transaction transaction(lease.connection());
         return read(lease.connection());
@@ -38,6 +41,10 @@ class Readers {
       }
     });
   }
+
+  // Waits for those who read now, closes all connections, and calls `meanwhile` while there are
+  // none.
+  void without(const std::function<void()>& meanwhile);
 
  private:
   class Lease {
@@ -66,12 +73,15 @@ class Readers {
     Connection& connection_;
   };
 
+  const std::filesystem::path file_;
+  const std::function<void()> prepare_;
   const std::function<std::unique_ptr<Connection>()> open_;
   const std::size_t max_connections_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;  // guarded by mutex_
   std::size_t leased_ = 0;                         // guarded by mutex_
+  bool closed_ = false;                            // guarded by mutex_: for without()
 };
 
 }  // namespace twinchat::sqlite

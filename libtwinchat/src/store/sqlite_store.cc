@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
+#include "store/history_cache.h"
 #include "store/process_owner.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_readers.h"
@@ -31,6 +34,8 @@ constexpr std::int64_t kLargestCheckedFile = 32 << 20;
 // had to grow beyond because a reader held on to an old state.
 constexpr char kWriterSettings[] =
     "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=8388608";
+// Of past turns, held for sessions that are being talked in.
+constexpr std::size_t kHistoryBytes = 16 << 20;
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
 
@@ -206,17 +211,20 @@ Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = 
 
 // --- What is sent to the model again
 
-constexpr char kMessageOfTurn[] =
-    "SELECT user_message_id FROM twinchat_turn WHERE id = ? AND session_id = ?";
+// The session's messages from the newest on, visitors' with their turns: ?1 the session, ?2 the
+// turn before which to begin. What only other programs' messages need is only looked up for those.
 constexpr char kWalk[] =
-    "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, EXISTS (SELECT 1 FROM "
-    "twinchat_turn AS b WHERE b.answer_message_id = m.id) FROM chat_message AS m LEFT JOIN "
-    "twinchat_turn AS t ON t.user_message_id = m.id WHERE m.session_id = ? AND m.id < ? ORDER BY "
-    "m.id DESC LIMIT ?";
-constexpr char kPastTurn[] =
-    "SELECT q.content, a.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, "
-    "t.thought_tokens, t.total_tokens FROM chat_message AS q JOIN chat_message AS a ON a.id = ?2 "
-    "LEFT JOIN twinchat_turn AS t ON t.user_message_id = q.id WHERE q.id = ?1";
+    "SELECT m.id, m.is_bot, t.id, t.status, t.answer_message_id, CASE WHEN NOT m.is_bot AND t.id "
+    "IS NULL THEN EXISTS (SELECT 1 FROM twinchat_turn AS b WHERE b.answer_message_id = (SELECT "
+    "min(n.id) FROM chat_message AS n WHERE n.session_id = m.session_id AND n.id > m.id)) END, "
+    "m.content, t.contents, t.prompt_tokens, t.cached_tokens, t.output_tokens, t.thought_tokens, "
+    "t.total_tokens FROM chat_message AS m LEFT JOIN twinchat_turn AS t ON t.user_message_id = "
+    "CASE WHEN m.is_bot THEN NULL ELSE m.id END WHERE m.session_id = (SELECT id FROM "
+    "chat_chatsession WHERE session_id = ?1) AND m.id < coalesce((SELECT user_message_id FROM "
+    "twinchat_turn WHERE id = ?2 AND session_id = (SELECT id FROM chat_chatsession WHERE "
+    "session_id = ?1)), 9223372036854775807) ORDER BY m.id DESC LIMIT ?3";
+constexpr char kDataVersion[] = "PRAGMA data_version";
+constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = ?";
 
 // How many messages are looked at for so many turns: enough for a long row of failures in between.
 std::size_t walk_length(std::size_t limit) {
@@ -230,8 +238,12 @@ class SqliteStore final : public Store {
       : file_(std::move(file)),
         options_(std::move(options)),
         owner_(this_process()),
-        writer_([this] { return open_writer(); }),
-        readers_([this] { return open_reader(); }, options_.max_readers) {
+        writer_(
+            file_, [this] { return open_writer(); },
+            [this](std::unique_ptr<Connection> connection) { close(std::move(connection)); }),
+        readers_(
+            file_, [this] { look_after_file(); }, [this] { return open_reader(); },
+            options_.max_readers) {
     options_.create = false;  // from here on, a missing file is a fault
     writer_.run([](Connection& connection) { return interrupt_abandoned_turns(connection); });
   }
@@ -288,43 +300,75 @@ class SqliteStore final : public Store {
   }
 
   BegunTurn begin_turn(const NewTurn& turn) override {
-    return writer_.run([&](Connection& connection) { return begin(connection, turn); });
+    // Taken by one thread, and given back when nothing was written: a turn that is resumed later
+    // must not be found here.
+    std::vector<std::int64_t> unfinished;
+    {
+      const std::lock_guard lock(unfinished_mutex_);
+      unfinished.swap(unfinished_);
+    }
+    try {
+      std::uint64_t state = 0;
+      BegunTurn begun = writer_.run([&](Connection& connection) {
+        interrupt(connection, unfinished, turn.now);
+        state = state_of(connection);
+        return begin(connection, turn);
+      });
+      if (begun.kind == BegunTurn::Kind::kNew) {
+        history_.begun(turn.session_id, begun.turn.id, state);
+      } else if (begun.kind == BegunTurn::Kind::kResumed) {
+        history_.forget(turn.session_id);
+      }
+      return begun;
+    } catch (...) {
+      const std::lock_guard lock(unfinished_mutex_);
+      unfinished_.insert(unfinished_.end(), unfinished.begin(), unfinished.end());
+      throw;
+    }
   }
 
   Turn finish_turn(const FinishedTurn& turn) override {
     if (turn.status == TurnStatus::kPending) {
       throw Error(ErrorCode::kInvalidArgument, "A turn cannot be finished as pending.");
     }
-    return writer_.run([&](Connection& connection) { return finish(connection, turn); });
+    try {
+      Turn finished = writer_.run([&](Connection& connection) { return finish(connection, turn); });
+      std::optional<PastTurn> past;
+      if (finished.answer && is_history(finished.status)) {
+        past = PastTurn{finished.id, finished.user_message.text, finished.answer->text,
+                        turn.contents, finished.usage};
+      }
+      history_.ended(finished.session_id, finished.id, std::move(past));
+      return finished;
+    } catch (const Error& error) {
+      // Nobody will close it any more, and its key must not stay taken.
+      if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kFailedPrecondition) {
+        const std::lock_guard lock(unfinished_mutex_);
+        unfinished_.push_back(turn.turn_id);
+      }
+      throw;
+    }
   }
 
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override {
+    if (auto known = history_.find(session_id, before_turn, limit)) return *std::move(known);
     const std::string key(session_id);
-    return readers_.run([&](Connection& connection) {
-      std::vector<PastTurn> turns;
-      const std::optional<Session> session = twinchat::find_session(connection, key);
-      if (!session) return turns;
-      for (const PastTurnWalk::Found& found :
-           walk_back(connection, session->id, before_turn, limit)) {
-        Query query(connection, kPastTurn);
-        query.bind(found.user_message_id).bind(found.answer_message_id);
-        if (!query.step()) continue;
-        PastTurn turn;
-        turn.turn_id = found.turn_id;
-        turn.user_text = query.text(0);
-        turn.answer_text = query.text(1);
-        turn.contents = query.text(2);
-        turn.usage = {query.integer(3), query.integer(4), query.integer(5), query.integer(6),
-                      query.integer(7)};
-        turns.push_back(std::move(turn));
-      }
-      std::reverse(turns.begin(), turns.end());
-      return turns;
-    });
+    std::vector<PastTurn> turns = readers_.run(
+        [&](Connection& connection) { return walk_back(connection, key, before_turn, limit); });
+    history_.fill(session_id, before_turn, limit, turns);
+    return turns;
   }
 
  private:
+  // Changes with every commit of another program or connection, and with the connection itself;
+  // not with commits of our own.
+  std::uint64_t state_of(Connection& connection) const {
+    Query query(connection, kDataVersion);
+    query.step();
+    return connections_ << 32 | static_cast<std::uint32_t>(query.integer(0));
+  }
+
   BegunTurn begin(Connection& connection, const NewTurn& turn) const {
     std::optional<Session> session = twinchat::find_session(connection, turn.session_id);
     if (!session && !turn.create_session) throw no_such_session();
@@ -407,17 +451,14 @@ class SqliteStore final : public Store {
     return turn;
   }
 
-  static std::vector<PastTurnWalk::Found> walk_back(Connection& connection, std::int64_t session,
-                                                    std::int64_t before_turn, std::size_t limit) {
-    std::int64_t before_message = std::numeric_limits<std::int64_t>::max();
-    if (before_turn != 0) {
-      Query query(connection, kMessageOfTurn);
-      query.bind(before_turn).bind(session);
-      if (query.step()) before_message = query.integer(0);
-    }
+  static std::vector<PastTurn> walk_back(Connection& connection, const std::string& session_id,
+                                         std::int64_t before_turn, std::size_t limit) {
+    std::vector<PastTurn> turns;
+    std::unordered_map<std::int64_t, std::string> answers;
     PastTurnWalk walk(limit);
+    std::size_t found_before = 0;
     Query query(connection, kWalk);
-    query.bind(session).bind(before_message).bind(sql_limit(walk_length(limit)));
+    query.bind(session_id).bind(before_turn).bind(sql_limit(walk_length(limit)));
     while (!walk.done() && query.step()) {
       PastTurnWalk::Step step;
       step.message_id = query.integer(0);
@@ -427,10 +468,31 @@ class SqliteStore final : public Store {
         step.status = stored_status(query.text(3));
         step.answer_id = query.integer(4);
       }
-      step.answers_a_turn = query.integer(5) != 0;
+      step.follower_answers_a_turn = query.integer(5) != 0;
       walk.take(step);
+      if (step.is_bot) answers.emplace(step.message_id, query.text(6));
+      if (walk.found().size() == found_before) continue;
+      found_before = walk.found().size();
+      const PastTurnWalk::Found& found = walk.found().back();
+      PastTurn turn;
+      turn.turn_id = found.turn_id;
+      turn.user_text = query.text(6);
+      if (auto answer = answers.extract(found.answer_message_id)) {
+        turn.answer_text = std::move(answer.mapped());
+      } else {
+        // It came after the turn before which to begin.
+        Query message(connection, kMessageText);
+        message.bind(found.answer_message_id);
+        if (!message.step()) continue;
+        turn.answer_text = message.text(0);
+      }
+      turn.contents = query.text(7);
+      turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
+                    query.integer(12)};
+      turns.push_back(std::move(turn));
     }
-    return walk.found();
+    std::reverse(turns.begin(), turns.end());
+    return turns;
   }
 
   // Returns how many they were.
@@ -446,11 +508,16 @@ class SqliteStore final : public Store {
         }
       }
     }
+    interrupt(connection, abandoned, now);
+    return static_cast<int>(abandoned.size());
+  }
+
+  static void interrupt(Connection& connection, const std::vector<std::int64_t>& turns,
+                        Timestamp now) {
     const std::string time = time_text(now);
-    for (std::int64_t id : abandoned) {
+    for (std::int64_t id : turns) {
       Query(connection, kInterruptTurn).bind(time).bind(id).run();
     }
-    return static_cast<int>(abandoned.size());
   }
 
   std::unique_ptr<Connection> open_reader() const {
@@ -461,12 +528,14 @@ class SqliteStore final : public Store {
   }
 
   // Opens the file, having made sure that it may be written, and makes what is missing in it.
-  std::unique_ptr<Connection> open_writer() const {
+  std::unique_ptr<Connection> open_writer() {
+    ++connections_;
     std::error_code ignored;
     const bool exists = std::filesystem::exists(file_, ignored);
     if (!exists && !options_.create) {
       throw Error(ErrorCode::kUnavailable, "The database file is not there.", {.retryable = true});
     }
+    if (exists) set_aside_foreign_log();
     const bool complete = exists && inspect_before_writing();
     auto connection = std::make_unique<Connection>(
         file_, exists ? Connection::Access::kWrite : Connection::Access::kCreate,
@@ -475,7 +544,57 @@ class SqliteStore final : public Store {
     connection->exec(options_.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     connection->exec(kWriterSettings);
     if (!complete) sqlite::migrate(*connection);
+    connection->integer("PRAGMA schema_version");  // SQLite opens the log when it reads
+    connection->watch_log();
+    const std::lock_guard lock(open_file_mutex_);
+    open_file_ = connection->database_id();
     return connection;
+  }
+
+  // A connection whose file or log is not where it was must be gone, with all others, before
+  // another is opened: SQLite keeps one index of the log for all that are open.
+  void close(std::unique_ptr<Connection> connection) {
+    closed_file_ = connection->database_id();
+    closed_log_ = connection->log_id();
+    if (!connection->file_moved()) return;
+    {
+      const std::lock_guard lock(open_file_mutex_);
+      open_file_.reset();
+    }
+    readers_.without([&] {
+      // A log that was removed still holds what it held: it is brought into the database, if that
+      // is in its place.
+      if (!connection->database_moved()) {
+        connection->database().tryExec("PRAGMA wal_checkpoint(FULL)");
+      }
+      connection.reset();
+    });
+  }
+
+  // Has the writer find out what became of the file when it is not the one that is open.
+  void look_after_file() {
+    const std::optional<sqlite::FileId> found = sqlite::file_id(file_);
+    {
+      const std::lock_guard lock(open_file_mutex_);
+      if (found && found == open_file_) return;
+    }
+    writer_.run([](Connection&) { return true; });
+  }
+
+  // When somebody puts another database in the place of the one that was open, the log of that one
+  // may still lie there. SQLite would take it for the new file's and damage that.
+  void set_aside_foreign_log() const {
+    if (!closed_log_ || sqlite::file_id(file_) == closed_file_ ||
+        sqlite::file_id(sqlite::log_of(file_)) != closed_log_) {
+      return;
+    }
+    std::error_code error;
+    std::filesystem::rename(sqlite::log_of(file_), file_.string() + "-wal.of-replaced-file", error);
+    if (error) {
+      throw Error(ErrorCode::kUnavailable, "The database file was replaced beside its old log.",
+                  {.retryable = true});
+    }
+    std::filesystem::remove(file_.string() + "-shm", error);
   }
 
   // Whether all tables are there. Throws for a file that is not to be touched, which is why this
@@ -518,6 +637,15 @@ class SqliteStore final : public Store {
   const std::filesystem::path file_;
   SqliteStoreOptions options_;
   const std::string owner_;
+  HistoryCache history_{kHistoryBytes};
+  std::uint64_t connections_ = 0;  // that the writer has opened; only whoever writes asks
+  std::mutex unfinished_mutex_;
+  std::vector<std::int64_t> unfinished_;  // guarded by it: turns whose finish_turn() failed
+  std::mutex open_file_mutex_;
+  std::optional<sqlite::FileId> open_file_;  // guarded by it: what readers may open
+  // What the writer's last connection had open; only whoever writes asks.
+  std::optional<sqlite::FileId> closed_file_;
+  std::optional<sqlite::FileId> closed_log_;
   // The readers close first: the last connection to close tidies up the WAL, and only the writer
   // may do that.
   sqlite::Writer writer_;
@@ -546,7 +674,7 @@ std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
                 {.diagnostic = absolute.string()});
   }
   try {
-    return sqlite::translated([&]() -> std::shared_ptr<Store> {
+    return sqlite::translated(absolute, [&]() -> std::shared_ptr<Store> {
       return std::make_shared<SqliteStore>(absolute, options);
     });
   } catch (const Error& error) {

@@ -18,13 +18,15 @@ Error fresh_copy(const Error& error) {
   return Error(error.code(), error.what(), error.details());
 }
 
-Error current_error() {
+}  // namespace
+
+Error Writer::current_error() const {
   try {
     throw;
   } catch (const Error& error) {
     return fresh_copy(error);
   } catch (const SQLite::Exception& exception) {
-    return to_error(exception);
+    return to_error(exception, file_);
   } catch (const std::bad_alloc&) {
     return Error(ErrorCode::kResourceExhausted, "There is not enough memory to do this.");
   } catch (const std::exception&) {
@@ -32,10 +34,12 @@ Error current_error() {
   }
 }
 
-}  // namespace
-
-Writer::Writer(std::function<std::unique_ptr<Connection>()> open)
-    : open_(std::move(open)), connection_(open_()) {}
+Writer::Writer(std::filesystem::path file, std::function<std::unique_ptr<Connection>()> open,
+               std::function<void(std::unique_ptr<Connection>)> close)
+    : file_(std::move(file)),
+      open_(std::move(open)),
+      close_(std::move(close)),
+      connection_(open_()) {}
 
 void Writer::execute(Job& job) {
   std::unique_lock lock(mutex_);
@@ -83,7 +87,7 @@ std::vector<Writer::Job*> Writer::carry_out_queue() noexcept {
 
 std::optional<Error> Writer::begin() {
   try {
-    if (connection_ && (lost_ || connection_->file_moved())) connection_.reset();
+    if (connection_ && (lost_ || connection_->file_moved())) close_(std::move(connection_));
     if (!connection_) {
       connection_ = open_();
       lost_ = false;
@@ -92,7 +96,7 @@ std::optional<Error> Writer::begin() {
     return std::nullopt;
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);
-    return to_error(exception);
+    return to_error(exception, file_);
   } catch (...) {
     return current_error();
   }
@@ -106,7 +110,7 @@ std::optional<Error> Writer::run_one(Job& job, bool alone) {
       job.operation(*connection_);
     } catch (const SQLite::Exception& exception) {
       if (is_lost(exception) || !connection_->in_transaction()) throw;
-      job.error.emplace(to_error(exception));
+      job.error.emplace(to_error(exception, file_));
     } catch (...) {
       job.error.emplace(current_error());
     }
@@ -115,7 +119,7 @@ std::optional<Error> Writer::run_one(Job& job, bool alone) {
     return std::nullopt;
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);
-    return to_error(exception);
+    return to_error(exception, file_);
   }
 }
 
@@ -123,10 +127,12 @@ std::optional<Error> Writer::commit() {
   if (!connection_->in_transaction()) return std::nullopt;  // the only job failed and is undone
   try {
     Query(*connection_, kCommit).run();
-    return std::nullopt;
+    if (!connection_->file_moved()) return std::nullopt;
+    lost_ = true;
+    return Error(ErrorCode::kUnavailable, "The database file is not there.", {.retryable = true});
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);
-    return to_error(exception);
+    return to_error(exception, file_);
   }
 }
 

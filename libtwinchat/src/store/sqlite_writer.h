@@ -22,16 +22,18 @@ namespace twinchat::sqlite {
 // does not disturb the others. When the transaction as a whole fails, all of them get the error and
 // nothing has been written.
 //
-// After an error that puts the connection itself in doubt, and when the file was moved, it is
-// closed and opened anew for the next operation; so writing goes on by itself once the disk
-// recovers.
+// After an error that puts the connection itself in doubt, and when the file or its log was moved
+// or removed, it is closed and opened anew for the next operation; so writing goes on by itself
+// once the disk recovers. A commit that went to a file that is no longer there is an error.
 //
 // Thread safety: any number of threads at once.
 class Writer {
  public:
-  // `open` makes the connection, now and whenever it has to be made again. What it throws now comes
-  // out of the constructor.
-  explicit Writer(std::function<std::unique_ptr<Connection>()> open);
+  // `open` makes the connection to `file`, now and whenever it has to be made again; what it throws
+  // now comes out of the constructor. `close` gets a connection that has to go, on the thread of
+  // an operation.
+  Writer(std::filesystem::path file, std::function<std::unique_ptr<Connection>()> open,
+         std::function<void(std::unique_ptr<Connection>)> close);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
@@ -58,11 +60,14 @@ class Writer {
   // What the leader does; none of them throws, errors go to the jobs.
   std::vector<Job*> carry_out_queue() noexcept;
   std::optional<Error> begin();
+  Error current_error() const;
   std::optional<Error> run_one(Job& job, bool alone);
   std::optional<Error> commit();
   void roll_back() noexcept;
 
+  const std::filesystem::path file_;
   const std::function<std::unique_ptr<Connection>()> open_;
+  const std::function<void(std::unique_ptr<Connection>)> close_;
 
   // Held by the leader alone, from one leader to the next under the mutex.
   std::unique_ptr<Connection> connection_;

@@ -43,12 +43,12 @@ void PastTurnWalk::take(const Step& step) {
   const std::int64_t following_bot = following_bot_;
   following_bot_ = 0;
   if (step.is_bot) {
-    if (!step.answers_a_turn) following_bot_ = step.message_id;
+    following_bot_ = step.message_id;
   } else if (step.turn_id != 0) {
     if (step.answer_id != 0 && is_history(step.status)) {
       found_.push_back({step.turn_id, step.message_id, step.answer_id});
     }
-  } else if (following_bot != 0) {
+  } else if (following_bot != 0 && !step.follower_answers_a_turn) {
     found_.push_back({0, step.message_id, following_bot});
   }
 }

@@ -39,7 +39,9 @@ class PastTurnWalk {
     std::int64_t turn_id = 0;                  // the turn that the message begins; 0 for none
     TurnStatus status = TurnStatus::kPending;  // of that turn
     std::int64_t answer_id = 0;                // its answer; 0 for none
-    bool answers_a_turn = false;               // for bot messages
+    // For a visitor's message that begins no turn: whether the bot message that follows it in the
+    // session answers one.
+    bool follower_answers_a_turn = false;
   };
   struct Found {
     std::int64_t turn_id = 0;  // 0 for a pair
