@@ -125,9 +125,10 @@ Call::Call(std::shared_ptr<Client> client, GenerateRequest request, CallOptions 
   try {
     request_.emplace(std::move(request), model(), client_->options);
   } catch (const Error& error) {
-    invalid_ = error;
+    invalid_ = std::make_unique<Error>(error);
   } catch (...) {
-    invalid_.emplace(ErrorCode::kUnknown, "the request could not be made.", details("", false));
+    invalid_ = std::make_unique<Error>(ErrorCode::kUnknown, "the request could not be made.",
+                                       details("", false));
   }
 }
 
@@ -199,16 +200,7 @@ void Call::send() {
   outcome_due_ = true;
   ++attempts_;
   ++count_.attempts;
-  status_ = 0;
-  retry_after_.clear();
-  body_.clear();
-  stream_error_.reset();
-  builder_.emplace(model());
-  sse_.reset();
-  if (streaming_) {
-    sse_.emplace(client_->options.max_answer_bytes,
-                 [this](std::string_view data, bool complete) { on_event(data, complete); });
-  }
+  heard_.reset();
   HttpRequest http;
   http.timeouts = options_.timeouts.value_or(client_->options.timeouts);
   try {
@@ -252,31 +244,35 @@ std::vector<std::string> Call::headers(const Timeouts& timeouts) const {
 }
 
 void Call::on_head(int status, std::string_view retry_after) {
-  status_ = status;
-  retry_after_ = retry_after;
+  heard_ = std::make_unique<Heard>(status, retry_after, model());
+  if (streaming_ && status == 200) {
+    heard_->sse.emplace(client_->options.max_answer_bytes,
+                        [this](std::string_view data, bool complete) { on_event(data, complete); });
+  }
 }
 
 void Call::on_body(std::string_view bytes) {
-  if (status_ != 200) {
-    body_ += bytes.substr(0, kMaxErrorBody - std::min(kMaxErrorBody, body_.size()));
+  std::string& body = heard_->body;
+  if (heard_->status != 200) {
+    body += bytes.substr(0, kMaxErrorBody - std::min(kMaxErrorBody, body.size()));
     return;
   }
   // Ending the transfer may let go of this object.
   const auto self = shared_from_this();
   bool too_large = false;
-  if (sse_) {
-    sse_->feed(bytes);
+  if (heard_->sse) {
+    heard_->sse->feed(bytes);
     if (done_) return;
-    if (stream_error_) {
+    if (heard_->error) {
       // Nothing that could follow would be read: there is no reason to wait for the end.
       client_->loop->abort(std::exchange(transfer_, 0));
-      attempt_failed(*std::exchange(stream_error_, {}));
+      attempt_failed(*std::exchange(heard_->error, {}));
       return;
     }
-    too_large = sse_->too_large();
+    too_large = heard_->sse->too_large();
   } else {
-    body_ += bytes;
-    too_large = body_.size() > client_->options.max_answer_bytes;
+    body += bytes;
+    too_large = body.size() > client_->options.max_answer_bytes;
   }
   if (too_large) {
     client_->loop->abort(std::exchange(transfer_, 0));
@@ -286,18 +282,18 @@ void Call::on_body(std::string_view bytes) {
 }
 
 void Call::on_event(std::string_view data, bool complete) {
-  if (done_ || stream_error_) return;
-  AnswerBuilder::Added added = builder_->add(data);
+  if (done_ || heard_->error) return;
+  AnswerBuilder::Added added = heard_->builder.add(data);
   if (!added.parsed) {
     // The last event of a broken stream may be cut anywhere; the missing finish reason will tell.
     if (complete) {
-      stream_error_.emplace(ErrorCode::kInternal, "the model failed to answer.",
+      heard_->error.emplace(ErrorCode::kInternal, "the model failed to answer.",
                             details("MALFORMED_ANSWER", true));
     }
     return;
   }
   if (streaming_ && !added.text.empty()) show(added.text);
-  if (added.error) stream_error_ = std::move(added.error);
+  if (added.error) heard_->error = std::move(added.error);
 }
 
 void Call::show(const std::string& text) {
@@ -317,14 +313,15 @@ void Call::on_end(const TransferEnd& end) {
   const auto self = shared_from_this();
   transfer_ = 0;
   // What came before a break counts, up to the last whole event.
-  if (status_ == 200 && sse_) sse_->finish();
+  if (heard_ && heard_->sse) heard_->sse->finish();
   if (done_) return;
-  if (stream_error_) {
-    attempt_failed(*std::exchange(stream_error_, {}));
+  if (heard_ && heard_->error) {
+    attempt_failed(*std::exchange(heard_->error, {}));
     return;
   }
   // An error status says what happened, also where the rest of its answer was lost.
-  const bool has_failed = status_ != 0 && status_ != 200;
+  const int status = heard_ ? heard_->status : 0;
+  const bool has_failed = status != 0 && status != 200;
   switch (has_failed ? TransferEnd::Kind::kComplete : end.kind) {
     case TransferEnd::Kind::kTimeout: {
       ErrorDetails why = details("", true);
@@ -343,9 +340,10 @@ void Call::on_end(const TransferEnd& end) {
     case TransferEnd::Kind::kComplete:
       break;
   }
-  if (status_ != 200) {
-    Error error = upstream_error(std::string_view(body_), status_, model(), retry_after_);
-    if (status_ == 400 && !strip_signatures_ && is_signature_error(body_)) {
+  if (status != 200) {
+    Error error =
+        upstream_error(std::string_view(heard_->body), status, model(), heard_->retry_after);
+    if (status == 400 && !strip_signatures_ && is_signature_error(heard_->body)) {
       record_outcome(error);
       strip_signatures_ = true;
       release_slot();
@@ -355,11 +353,11 @@ void Call::on_end(const TransferEnd& end) {
     attempt_failed(std::move(error));
     return;
   }
-  const std::string& whole = sse_ ? sse_->body() : body_;
-  if (!sse_ || !whole.empty()) on_event(whole, true);
+  const std::string& whole = heard_->sse ? heard_->sse->body() : heard_->body;
+  if (!heard_->sse || !whole.empty()) on_event(whole, true);
   if (done_) return;
-  if (stream_error_) {
-    attempt_failed(*std::exchange(stream_error_, {}));
+  if (heard_->error) {
+    attempt_failed(*std::exchange(heard_->error, {}));
     return;
   }
   conclude();
@@ -367,7 +365,7 @@ void Call::on_end(const TransferEnd& end) {
 
 void Call::conclude() {
   auto& state = client_->state(model());
-  const std::string stage = builder_->model_stage();
+  const std::string stage = heard_->builder.model_stage();
   if (!state.warned && client_->options.on_warning &&
       (stage == "LEGACY" || stage == "DEPRECATED" || stage == "RETIRED")) {
     state.warned = true;
@@ -378,7 +376,7 @@ void Call::conclude() {
       // A warning that cannot be given must not cost the answer.
     }
   }
-  ModelAnswer answer = builder_->take();
+  ModelAnswer answer = heard_->builder.take();
   answer.attempts = attempts_;
   switch (judge(answer)) {
     case Verdict::kAnswered:
@@ -478,7 +476,7 @@ void Call::end_broken(Error error) {
     finish(std::move(error));
     return;
   }
-  ModelAnswer answer = builder_->take();
+  ModelAnswer answer = heard_->builder.take();
   answer.attempts = attempts_;
   answer.interruption = std::move(error);
   finish(std::move(answer));

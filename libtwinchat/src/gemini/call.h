@@ -86,6 +86,18 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
  private:
   friend class Client;
 
+  // What one attempt has brought so far. Most calls wait most of their time, without one.
+  struct Heard {
+    Heard(int with_status, std::string_view with_retry_after, const std::string& model)
+        : status(with_status), retry_after(with_retry_after), builder(model) {}
+    const int status;
+    const std::string retry_after;
+    std::string body;
+    AnswerBuilder builder;
+    std::optional<SseParser> sse;
+    std::optional<Error> error;  // that came within a stream
+  };
+
   const std::string& model() const { return client_->models[model_index_]; }
   std::optional<std::chrono::milliseconds> time_left() const;
   std::string url() const;
@@ -112,7 +124,7 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   const CallOptions options_;
   Model::OnAnswer on_answer_;
   std::optional<RequestBody> request_;
-  std::optional<Error> invalid_;  // why there is no request_
+  std::unique_ptr<const Error> invalid_;  // why there is no request_
   const bool streaming_;
 
   std::optional<std::stop_callback<std::function<void()>>> on_stop_;
@@ -130,13 +142,7 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   int attempts_ = 0;  // to all models
   RetryCount count_;  // to the present one
 
-  // Of the present attempt.
-  int status_ = 0;
-  std::string retry_after_;
-  std::string body_;
-  std::optional<AnswerBuilder> builder_;
-  std::optional<SseParser> sse_;
-  std::optional<Error> stream_error_;
+  std::unique_ptr<Heard> heard_;  // since the present attempt's answer began
 };
 
 }  // namespace twinchat::gemini

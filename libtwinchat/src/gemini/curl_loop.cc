@@ -370,7 +370,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_CONNECTTIMEOUT_MS, 24L * 3600 * 1000);
     // A name that is still being looked up must not hold up the end of the program.
     set(CURLOPT_QUICK_EXIT, 1L);
-    set(CURLOPT_BUFFERSIZE, 8L * 1024);
+    set(CURLOPT_BUFFERSIZE, 1024L);
     if (!options_.proxy.empty()) set(CURLOPT_PROXY, options_.proxy.c_str());
     if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
     set(CURLOPT_HEADERFUNCTION, &CurlLoopImpl::on_header);
@@ -406,8 +406,8 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
     set(CURLOPT_PREREQDATA, static_cast<void*>(&transfer));
     // libcurl has copies of its own; thousands may wait.
-    transfer.request.url = {};
-    transfer.request.headers = {};
+    transfer.request.url = std::string();
+    transfer.request.headers = std::vector<std::string>();
     return ok;
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "gemini/capabilities.h"
 
@@ -34,8 +35,9 @@ RequestBody::RequestBody(GenerateRequest request, const std::string& model,
   body.shrink_to_fit();
   text_ = std::make_shared<const std::string>(std::move(body));
   if (is_in_text_) {
-    request_.contents = {};
-    request_.system_instruction = {};
+    // Assigned from {} they would keep their memory.
+    request_.contents = std::vector<Content>();
+    request_.system_instruction = std::string();
   }
 }
 
