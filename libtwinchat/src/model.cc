@@ -44,7 +44,7 @@ Model::~Model() {
   wait_for_started();
 }
 
-void Model::start(GenerateRequest request, CallOptions options, OnAnswer on_answer) {
+void Model::start(const GenerateRequest& request, CallOptions options, OnAnswer on_answer) {
   {
     const std::lock_guard lock(started_->mutex);
     ++started_->count;
@@ -56,7 +56,7 @@ void Model::start(GenerateRequest request, CallOptions options, OnAnswer on_answ
   try {
     // The thread is counted, not joined: it may end inside on_answer, which may be what
     // lets the model be destroyed.
-    std::thread([this, ended, request = std::move(request), options = std::move(options),
+    std::thread([this, ended, request, options = std::move(options),
                  on_answer = std::move(on_answer)]() mutable {
       auto answer = [&]() -> Result<ModelAnswer> {
         try {

@@ -161,7 +161,7 @@ void TurnRunner::ask() {
   // Only tools lead to a second request of the same turn.
   GenerateRequest request = house_.options.tools.empty() ? std::move(request_) : request_;
   request.contents.insert(request.contents.end(), contents_.begin(), contents_.end());
-  house_.model->start(std::move(request), std::move(call),
+  house_.model->start(request, std::move(call),
                       [self = shared_from_this(), stop](Result<ModelAnswer> answer) {
                         self->arrive({.text = {}, .answer = std::move(answer)});
                       });

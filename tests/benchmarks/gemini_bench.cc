@@ -600,7 +600,7 @@ class InstantModel final : public twinchat::Model {
     answer.model = name();
     return answer;
   }
-  void start(GenerateRequest request, twinchat::CallOptions options, OnAnswer on_answer) override {
+  void start(const GenerateRequest& request, twinchat::CallOptions options, OnAnswer on_answer) override {
     on_answer(generate(request, options));
   }
 };

@@ -116,14 +116,14 @@ void Client::leave_queue(Call& call) {
   waiting_.erase(call.place_);
 }
 
-Call::Call(std::shared_ptr<Client> client, GenerateRequest request, CallOptions options,
+Call::Call(std::shared_ptr<Client> client, const GenerateRequest& request, CallOptions options,
            Model::OnAnswer on_answer)
     : client_(std::move(client)),
       options_(std::move(options)),
       on_answer_(std::move(on_answer)),
       streaming_(static_cast<bool>(options_.on_text)) {
   try {
-    request_.emplace(std::move(request), model(), client_->options);
+    request_.emplace(request, model(), client_->options);
   } catch (const Error& error) {
     invalid_ = std::make_unique<Error>(error);
   } catch (...) {

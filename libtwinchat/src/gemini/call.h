@@ -71,7 +71,7 @@ class Client {
 // Thread safety: none after it was made (anywhere); everything else happens on the loop's thread.
 class Call final : public TransferHandler, public std::enable_shared_from_this<Call> {
  public:
-  Call(std::shared_ptr<Client> client, GenerateRequest request, CallOptions options,
+  Call(std::shared_ptr<Client> client, const GenerateRequest& request, CallOptions options,
        Model::OnAnswer on_answer);
 
   void begin();

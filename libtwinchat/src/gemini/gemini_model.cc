@@ -108,9 +108,8 @@ class GeminiModel final : public Model {
     return std::move(answer).value();
   }
 
-  void start(GenerateRequest request, CallOptions options, OnAnswer on_answer) override {
-    auto call = std::make_shared<Call>(client_, std::move(request), std::move(options),
-                                       std::move(on_answer));
+  void start(const GenerateRequest& request, CallOptions options, OnAnswer on_answer) override {
+    auto call = std::make_shared<Call>(client_, request, std::move(options), std::move(on_answer));
     loop_->post([client = client_, call = std::move(call)] { client->begin(call); });
   }
 

@@ -125,6 +125,18 @@ Json function_declarations(const std::vector<FunctionDeclaration>& functions) {
   return list;
 }
 
+// What the body will take, nearly: quotes and line ends within the texts are not counted.
+std::size_t size_estimate(const GenerateRequest& request) {
+  std::size_t size = 256 + request.system_instruction.size();
+  for (const Content& content : request.contents) {
+    size += 32;
+    for (const Part& part : content.parts) {
+      size += 16 + (part.text ? part.text->size() : 0) + part.thought_signature.size();
+    }
+  }
+  return size;
+}
+
 }  // namespace
 
 std::string build_request(const GenerateRequest& request, const RequestShape& shape) {
@@ -142,7 +154,9 @@ std::string build_request(const GenerateRequest& request, const RequestShape& sh
       settings.push_back(std::move(entry));
     }
   }
-  std::string out = R"({"contents":)";
+  std::string out;
+  out.reserve(size_estimate(request));
+  out += R"({"contents":)";
   append_contents(out, request, shape);
   if (!request.system_instruction.empty()) {
     out += R"(,"systemInstruction":{"parts":[{"text":)";

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "gemini/capabilities.h"
 
@@ -25,21 +24,13 @@ bool is_whole_in_body(const GenerateRequest& request, const std::string& model) 
 
 }  // namespace
 
-RequestBody::RequestBody(GenerateRequest request, const std::string& model,
+RequestBody::RequestBody(const GenerateRequest& request, const std::string& model,
                          const GeminiOptions& options)
     : options_(options),
-      request_(std::move(request)),
-      is_in_text_(is_whole_in_body(request_, model)),
-      model_(model) {
-  std::string body = build_request(request_, shape(model, false));
-  body.shrink_to_fit();
-  text_ = std::make_shared<const std::string>(std::move(body));
-  if (is_in_text_) {
-    // Assigned from {} they would keep their memory.
-    request_.contents = std::vector<Content>();
-    request_.system_instruction = std::string();
-  }
-}
+      is_in_text_(is_whole_in_body(request, model)),
+      request_(is_in_text_ ? GenerateRequest{.config = request.config} : request),
+      model_(model),
+      text_(std::make_shared<const std::string>(build_request(request, shape(model, false)))) {}
 
 std::shared_ptr<const std::string> RequestBody::text(const std::string& model,
                                                      bool strip_signatures) {

@@ -19,7 +19,8 @@ namespace twinchat::gemini {
 class RequestBody {
  public:
   // The body for `model`. kInvalidArgument as build_request(). `options` has to outlive this.
-  RequestBody(GenerateRequest request, const std::string& model, const GeminiOptions& options);
+  RequestBody(const GenerateRequest& request, const std::string& model,
+              const GeminiOptions& options);
 
   // The body for `model`, without any signatures where asked. The same text as before, not a copy,
   // while neither changes.
@@ -29,8 +30,8 @@ class RequestBody {
   RequestShape shape(const std::string& model, bool strip_signatures) const;
 
   const GeminiOptions& options_;
-  GenerateRequest request_;  // without contents and instructions where text_ has all of them
   const bool is_in_text_;
+  GenerateRequest request_;  // its configuration alone where text_ has all else
   std::string model_;
   bool strip_signatures_ = false;
   std::shared_ptr<const std::string> text_;
