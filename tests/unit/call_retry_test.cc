@@ -715,6 +715,24 @@ TEST_CASE("The breaker opens for a model that is down, and closes by a probe") {
   }
 }
 
+TEST_CASE("A model that hangs until the deadline is down, one that was not waited for is not") {
+  const auto refused_after = [](milliseconds patience, Script script) {
+    CallBench bench({.retry = {.max_attempts = 1}, .breaker = {.min_calls = 1}});
+    bench.loop->play(std::move(script));
+    const Outcome& outcome = bench.start({.deadline = bench.loop->after(patience)});
+    bench.loop->run();
+    CHECK(outcome.error().code() == ErrorCode::kDeadlineExceeded);
+    bench.loop->play(replies(200, json_answer("Hi")));
+    const Outcome& next = bench.start();
+    bench.loop->run();
+    return !next.result->ok();
+  };
+  CHECK(refused_after(10s, hangs()));
+  CHECK_FALSE(refused_after(9s, hangs()));
+  // One whose answer had begun is slow, not down.
+  CHECK_FALSE(refused_after(20s, {{.what = Head{}}}));
+}
+
 TEST_CASE("Every way a model can be down counts for the breaker, nothing else does") {
   const auto opens = [](const Script& script) {
     CallBench bench({.retry = {.max_attempts = 1}, .breaker = {.min_calls = 1}});

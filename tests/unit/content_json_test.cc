@@ -221,6 +221,18 @@ TEST_CASE("Parts with texts that are no JSON are written without them, not refus
   CHECK(part_to_json(Part{.extra_json = "nonsense"}) == Json::object());
 }
 
+TEST_CASE("A function's result that is no object goes in one, and is not lost") {
+  const auto sent = [](const std::string& result) {
+    const Part part{.function_response = FunctionResponse{.name = "f", .response_json = result}};
+    return dump_json(part_to_json(part)["functionResponse"]["response"]);
+  };
+  CHECK(sent(R"({"a":1})") == R"({"a":1})");
+  CHECK(sent("21.5") == R"({"result":21.5})");
+  CHECK(sent("[1,2]") == R"({"result":[1,2]})");
+  CHECK(sent("sunny, 21 degrees") == R"({"result":"sunny, 21 degrees"})");
+  CHECK(sent("") == "{}");
+}
+
 TEST_CASE("Text that is not UTF-8 is written with replacement characters") {
   CHECK(dump_json(part_to_json(Part{.text = "a\xFFz"})) == "{\"text\":\"a\xEF\xBF\xBDz\"}");
 }

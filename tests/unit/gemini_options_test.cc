@@ -51,6 +51,7 @@ TEST_CASE("Keys go over https, or to this machine") {
            "https://192.0.2.1",
            "https://[2001:db8::1]:8443",
            "http://localhost:8080",
+           "http://LocalHost",
            "http://127.0.0.1:8080/prefix",
            "http://127.1.2.3",
            "http://[::1]:8080",

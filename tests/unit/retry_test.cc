@@ -26,6 +26,8 @@ std::optional<milliseconds> delay_for(const RetryCount& count, const Error& erro
 
 constexpr double kAlmostOne = 0.999999999;
 
+using Pass = CircuitBreaker::Pass;
+
 CircuitBreaker::TimePoint at(milliseconds time) {
   return CircuitBreaker::TimePoint(std::chrono::hours(1'000) + time);
 }
@@ -121,78 +123,98 @@ TEST_CASE("A budget of nothing sets no limit") {
 
 TEST_CASE("The breaker opens at the share of failures, and not before there are enough calls") {
   CircuitBreaker breaker({.window = 10s, .min_calls = 4, .failure_ratio = 0.5, .open_for = 1s});
-  breaker.on_failure(at(0ms));
-  breaker.on_failure(at(0ms));
-  breaker.on_failure(at(0ms));
+  breaker.on_failure(at(0ms), Pass::kNormal);
+  breaker.on_failure(at(0ms), Pass::kNormal);
+  breaker.on_failure(at(0ms), Pass::kNormal);
   CHECK_FALSE(breaker.open());
-  CHECK(breaker.allow(at(0ms)));
-  breaker.on_failure(at(0ms));
+  CHECK(breaker.ask(at(0ms)));
+  breaker.on_failure(at(0ms), Pass::kNormal);
   CHECK(breaker.open());
-  CHECK_FALSE(breaker.allow(at(0ms)));
+  CHECK_FALSE(breaker.ask(at(0ms)));
 }
 
 TEST_CASE("Successes keep the breaker closed") {
   CircuitBreaker breaker({.window = 10s, .min_calls = 4, .failure_ratio = 0.5, .open_for = 1s});
-  for (int i = 0; i < 5; ++i) breaker.on_success(at(0ms));
-  for (int i = 0; i < 4; ++i) breaker.on_failure(at(0ms));
+  for (int i = 0; i < 5; ++i) breaker.on_success(at(0ms), Pass::kNormal);
+  for (int i = 0; i < 4; ++i) breaker.on_failure(at(0ms), Pass::kNormal);
   CHECK_FALSE(breaker.open());
-  breaker.on_failure(at(0ms));
+  breaker.on_failure(at(0ms), Pass::kNormal);
   CHECK(breaker.open());
 }
 
 TEST_CASE("Failures leave the window with time") {
   CircuitBreaker breaker({.window = 10s, .min_calls = 4, .failure_ratio = 0.5, .open_for = 1s});
-  for (int i = 0; i < 3; ++i) breaker.on_failure(at(0ms));
+  for (int i = 0; i < 3; ++i) breaker.on_failure(at(0ms), Pass::kNormal);
   SECTION("slowly enough to count within it") {
-    breaker.on_failure(at(8'900ms));
+    breaker.on_failure(at(8'900ms), Pass::kNormal);
     CHECK(breaker.open());
   }
   SECTION("and are gone after it") {
-    breaker.on_failure(at(10'000ms));
+    breaker.on_failure(at(10'000ms), Pass::kNormal);
     CHECK_FALSE(breaker.open());
   }
   SECTION("also after many windows") {
-    breaker.on_failure(at(1'000'000ms));
+    breaker.on_failure(at(1'000'000ms), Pass::kNormal);
     CHECK_FALSE(breaker.open());
   }
 }
 
 TEST_CASE("An open breaker lets one probe through after its time") {
   CircuitBreaker breaker({.window = 10s, .min_calls = 1, .failure_ratio = 0.5, .open_for = 1s});
-  breaker.on_failure(at(0ms));
+  breaker.on_failure(at(0ms), Pass::kNormal);
   REQUIRE(breaker.open());
   CHECK(breaker.time_to_probe(at(0ms)) == 1'000ms);
   CHECK(breaker.time_to_probe(at(400ms)) == 600ms);
   CHECK(breaker.time_to_probe(at(5'000ms)) == 0ms);
-  CHECK_FALSE(breaker.allow(at(999ms)));
-  CHECK(breaker.allow(at(1'000ms)));
-  CHECK_FALSE(breaker.allow(at(1'000ms)));
+  CHECK_FALSE(breaker.ask(at(999ms)));
+  CHECK(breaker.ask(at(1'000ms)) == Pass::kProbe);
+  CHECK_FALSE(breaker.ask(at(1'000ms)));
 
   SECTION("and closes when that succeeds, forgetting what was") {
-    breaker.on_success(at(1'100ms));
+    breaker.on_success(at(1'100ms), Pass::kProbe);
     CHECK_FALSE(breaker.open());
-    CHECK(breaker.allow(at(1'100ms)));
+    CHECK(breaker.ask(at(1'100ms)));
     CHECK(breaker.time_to_probe(at(1'100ms)) == 0ms);
-    breaker.on_success(at(1'100ms));
-    breaker.on_failure(at(1'100ms));
+    breaker.on_success(at(1'100ms), Pass::kNormal);
+    breaker.on_failure(at(1'100ms), Pass::kNormal);
     CHECK_FALSE(breaker.open());
   }
   SECTION("and stays open from then on when it fails") {
-    breaker.on_failure(at(1'100ms));
+    breaker.on_failure(at(1'100ms), Pass::kProbe);
     CHECK(breaker.open());
-    CHECK_FALSE(breaker.allow(at(2'099ms)));
-    CHECK(breaker.allow(at(2'100ms)));
+    CHECK_FALSE(breaker.ask(at(2'099ms)));
+    CHECK(breaker.ask(at(2'100ms)));
   }
   SECTION("and lets another one through when that said nothing") {
-    breaker.on_neither();
+    breaker.on_neither(Pass::kProbe);
     CHECK(breaker.open());
-    CHECK(breaker.allow(at(1'100ms)));
+    CHECK(breaker.ask(at(1'100ms)) == Pass::kProbe);
   }
+}
+
+TEST_CASE(
+    "While a probe is out, attempts of before neither close the breaker nor let another through") {
+  CircuitBreaker breaker({.window = 10s, .min_calls = 1, .failure_ratio = 0.5, .open_for = 1s});
+  breaker.on_failure(at(0ms), Pass::kNormal);
+  REQUIRE(breaker.ask(at(1'000ms)) == Pass::kProbe);
+  SECTION("when they succeed") {
+    breaker.on_success(at(1'100ms), Pass::kNormal);
+  }
+  SECTION("when they fail") {
+    breaker.on_failure(at(1'100ms), Pass::kNormal);
+  }
+  SECTION("when they say nothing") {
+    breaker.on_neither(Pass::kNormal);
+  }
+  CHECK(breaker.open());
+  CHECK_FALSE(breaker.ask(at(5'000ms)));
+  breaker.on_success(at(5'000ms), Pass::kProbe);
+  CHECK_FALSE(breaker.open());
 }
 
 TEST_CASE("A breaker that is turned off never opens") {
   CircuitBreaker breaker({.enabled = false, .min_calls = 1});
-  for (int i = 0; i < 100; ++i) breaker.on_failure(at(0ms));
+  for (int i = 0; i < 100; ++i) breaker.on_failure(at(0ms), Pass::kNormal);
   CHECK_FALSE(breaker.open());
-  CHECK(breaker.allow(at(0ms)));
+  CHECK(breaker.ask(at(0ms)));
 }

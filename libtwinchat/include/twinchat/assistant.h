@@ -24,7 +24,8 @@ using Executor = std::function<void(std::function<void()>)>;
 // A function of the program's that the model may call while it works on an answer.
 struct Tool {
   FunctionDeclaration declaration;
-  // Gets the arguments as a JSON object and gives the result as one. An exception ends up as
+  // Gets the arguments as a JSON object and gives the result as one; another JSON value or plain
+  // text reaches the model as {"result": ...}. An exception ends up as
   // {"error": "the function failed"} with the model, never its text. May block; runs where the turn
   // runs.
   std::function<std::string(const std::string& args_json)> function;

@@ -21,9 +21,11 @@ struct FunctionCall {
 
 // What our function gave back.
 struct FunctionResponse {
-  std::string id = {};               // the id of the call that it answers
-  std::string name = {};             // and its name
-  std::string response_json = "{}";  // a JSON object
+  std::string id = {};    // the id of the call that it answers
+  std::string name = {};  // and its name
+  // A JSON object. Another JSON value, and text that is no JSON, goes to the model as {"result":
+  // ...}.
+  std::string response_json = "{}";
 
   friend bool operator==(const FunctionResponse&, const FunctionResponse&) = default;
 };

@@ -119,10 +119,11 @@ class TWINCHAT_EXPORT Model {
   // kUnavailable, kResourceExhausted and so on.
   virtual ModelAnswer generate(const GenerateRequest& request, const CallOptions& options) = 0;
 
-  // Asks and returns at once, done with `request`; `on_answer` is called exactly once, on a thread of the model's, which
-  // it must not hold up, or before start() returns. An exception of another type than Error comes
-  // as kUnknown. The default runs generate() on a thread made for the call. A derived class that
-  // relies on it and whose generate() uses members calls wait_for_started() in its destructor.
+  // Asks and returns at once, done with `request`; `on_answer` is called exactly once, on a thread
+  // of the model's, which it must not hold up, or before start() returns. An exception of another
+  // type than Error comes as kUnknown. The default runs generate() on a thread made for the call. A
+  // derived class that relies on it and whose generate() uses members calls wait_for_started() in
+  // its destructor.
   virtual void start(const GenerateRequest& request, CallOptions options, OnAnswer on_answer);
 
  protected:

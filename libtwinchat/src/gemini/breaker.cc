@@ -32,15 +32,15 @@ bool CircuitBreaker::too_many_failures(TimePoint now) const {
   return all >= options_.min_calls && failures >= options_.failure_ratio * all;
 }
 
-bool CircuitBreaker::allow(TimePoint now) {
-  if (!options_.enabled || !open_) return true;
-  if (probing_ || now - opened_at_ < options_.open_for) return false;
+std::optional<CircuitBreaker::Pass> CircuitBreaker::ask(TimePoint now) {
+  if (!options_.enabled || !open_) return Pass::kNormal;
+  if (probing_ || now - opened_at_ < options_.open_for) return std::nullopt;
   probing_ = true;
-  return true;
+  return Pass::kProbe;
 }
 
-void CircuitBreaker::on_success(TimePoint now) {
-  if (open_ && probing_) {
+void CircuitBreaker::on_success(TimePoint now, Pass pass) {
+  if (pass == Pass::kProbe) {
     open_ = false;
     probing_ = false;
     slices_.fill({});
@@ -48,22 +48,20 @@ void CircuitBreaker::on_success(TimePoint now) {
   ++slice(now).successes;
 }
 
-void CircuitBreaker::on_failure(TimePoint now) {
+void CircuitBreaker::on_failure(TimePoint now, Pass pass) {
   ++slice(now).failures;
   if (!options_.enabled) return;
-  if (open_) {
-    // Attempts that were under way when it opened do not count as the probe's failure, but
-    // telling them apart would gain nothing: either way the model is not back.
+  if (pass == Pass::kProbe) {
     probing_ = false;
     opened_at_ = now;
-  } else if (too_many_failures(now)) {
+  } else if (!open_ && too_many_failures(now)) {
     open_ = true;
     opened_at_ = now;
   }
 }
 
-void CircuitBreaker::on_neither() {
-  probing_ = false;
+void CircuitBreaker::on_neither(Pass pass) {
+  if (pass == Pass::kProbe) probing_ = false;
 }
 
 milliseconds CircuitBreaker::time_to_probe(TimePoint now) const {

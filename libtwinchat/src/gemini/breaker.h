@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 
 #include "twinchat/gemini.h"
 
@@ -17,14 +18,16 @@ class CircuitBreaker {
 
   explicit CircuitBreaker(const BreakerOptions& options) : options_(options) {}
 
-  // Whether an attempt may be made now. True while open means that this one is the probe; its
-  // outcome must be reported.
-  bool allow(TimePoint now);
-  // How an attempt that was allowed ended.
-  void on_success(TimePoint now);
-  void on_failure(TimePoint now);
+  // With what an attempt goes out: as one of many, or as the one that finds out, while all others
+  // are held back, whether the model is back.
+  enum class Pass { kNormal, kProbe };
+
+  // The pass for an attempt that is to be made now, or none. How it ended must be reported with it.
+  std::optional<Pass> ask(TimePoint now);
+  void on_success(TimePoint now, Pass pass);
+  void on_failure(TimePoint now, Pass pass);
   // It ended in a way that says nothing of the model (cancelled, a quota).
-  void on_neither();
+  void on_neither(Pass pass);
 
   bool open() const noexcept { return open_; }
   // While open: when the next probe is let through, counted from `now`.

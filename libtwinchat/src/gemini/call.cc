@@ -16,6 +16,9 @@ using std::chrono::milliseconds;
 // Error bodies are small; what is longer is some proxy's page.
 constexpr std::size_t kMaxErrorBody = 64 * 1024;
 
+// A model that says nothing for so long counts as down when the deadline ends the wait.
+constexpr milliseconds kSilenceOfOutage{10'000};
+
 // Failures that say that the model or the way to it is down, for the breaker.
 bool is_outage(const Error& error) {
   switch (error.code()) {
@@ -174,8 +177,13 @@ void Call::on_deadline() {
   deadline_timer_ = 0;
   ErrorDetails why = details("", true);
   why.stage = queued_ ? "queue" : "deadline";
-  end_broken(
-      Error(ErrorCode::kDeadlineExceeded, "the model took too long to answer.", std::move(why)));
+  Error error(ErrorCode::kDeadlineExceeded, "the model took too long to answer.", std::move(why));
+  // A model that hangs shows as this alone where deadlines are shorter than the timeouts. A
+  // caller's short patience says nothing of the model.
+  if (pass_ && !heard_ && client_->loop->now() - sent_at_ >= kSilenceOfOutage) {
+    record_outcome(error);
+  }
+  end_broken(std::move(error));
 }
 
 void Call::attempt() {
@@ -190,14 +198,15 @@ void Call::attempt() {
 void Call::send() {
   const auto now = client_->loop->now();
   auto& state = client_->state(model());
-  if (!state.breaker.allow(now)) {
+  pass_ = state.breaker.ask(now);
+  if (!pass_) {
     ErrorDetails why = details("CIRCUIT_OPEN", true);
     why.retry_after = state.breaker.time_to_probe(now);
     attempt_failed(Error(ErrorCode::kUnavailable, "the model is overloaded or cannot be reached.",
                          std::move(why)));
     return;
   }
-  outcome_due_ = true;
+  sent_at_ = now;
   ++attempts_;
   ++count_.attempts;
   heard_.reset();
@@ -422,17 +431,18 @@ void Call::conclude() {
 }
 
 void Call::record_success() {
-  if (!std::exchange(outcome_due_, false)) return;
-  client_->state(model()).breaker.on_success(client_->loop->now());
+  const auto pass = std::exchange(pass_, std::nullopt);
+  if (pass) client_->state(model()).breaker.on_success(client_->loop->now(), *pass);
 }
 
 void Call::record_outcome(const Error& error) {
-  if (!std::exchange(outcome_due_, false)) return;
+  const auto pass = std::exchange(pass_, std::nullopt);
+  if (!pass) return;
   auto& breaker = client_->state(model()).breaker;
   if (is_outage(error)) {
-    breaker.on_failure(client_->loop->now());
+    breaker.on_failure(client_->loop->now(), *pass);
   } else {
-    breaker.on_neither();
+    breaker.on_neither(*pass);
   }
 }
 
@@ -491,7 +501,7 @@ void Call::finish(Result<ModelAnswer> result) {
   client_->loop->cancel(pause_timer_);
   if (transfer_ != 0) client_->loop->abort(std::exchange(transfer_, 0));
   // Neither good nor bad was heard: a probe that was cut off must not stay one.
-  if (std::exchange(outcome_due_, false)) client_->state(model()).breaker.on_neither();
+  if (pass_) client_->state(model()).breaker.on_neither(*std::exchange(pass_, std::nullopt));
   client_->leave_queue(*this);
   release_slot();
   client_->ended(self);

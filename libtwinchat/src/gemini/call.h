@@ -136,7 +136,9 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   bool has_slot_ = false;
   bool done_ = false;
   bool shown_ = false;
-  bool outcome_due_ = false;  // the breaker let an attempt through and waits for its outcome
+  // With what the breaker let the present attempt through, until it knows how that ended.
+  std::optional<CircuitBreaker::Pass> pass_;
+  IoLoop::TimePoint sent_at_;
   bool strip_signatures_ = false;
   std::size_t model_index_ = 0;
   int attempts_ = 0;  // to all models

@@ -10,6 +10,15 @@ Json object_from(std::string_view text) {
   return parsed && parsed->is_object() ? *std::move(parsed) : Json::object();
 }
 
+// A function's result as the object that the API asks for: what is none goes in one.
+Json result_from(std::string_view text) {
+  auto parsed = parse_json(text);
+  if (parsed && parsed->is_object()) return *std::move(parsed);
+  Json object = Json::object();
+  if (!text.empty()) object["result"] = parsed ? *std::move(parsed) : Json(text);
+  return object;
+}
+
 // Takes the fields of a functionCall or functionResponse out of `call`, where they are what they
 // should be. False, and `call` unchanged, when it is not one that could be asked or answered.
 bool take_call(Json& call, const char* payload_name, std::string& id, std::string& name,
@@ -53,7 +62,7 @@ Json part_to_json(const Part& part) {
   if (part.function_response) {
     Json& response = call_object(json, "functionResponse");
     response["name"] = part.function_response->name;
-    response["response"] = object_from(part.function_response->response_json);
+    response["response"] = result_from(part.function_response->response_json);
     if (!part.function_response->id.empty()) response["id"] = part.function_response->id;
   }
   if (part.thought) json["thought"] = true;

@@ -100,6 +100,9 @@ constexpr const char* kIdle = "idle";
 
 class CurlLoopImpl;
 
+// No stage lasts longer than this, whatever was asked.
+constexpr milliseconds kLongest = std::chrono::hours(24);
+
 // One request under way.
 struct Transfer {
   IoLoop::TransferId id = 0;
@@ -367,7 +370,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     // Our own clock limits every stage; curl's would only blur which one it was.
-    set(CURLOPT_CONNECTTIMEOUT_MS, 24L * 3600 * 1000);
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kLongest.count()));
     // A name that is still being looked up must not hold up the end of the program.
     set(CURLOPT_QUICK_EXIT, 1L);
     set(CURLOPT_BUFFERSIZE, 1024L);
@@ -453,8 +456,9 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     const milliseconds stage_limit = transfer.stage == kConnect     ? timeouts.connect
                                      : transfer.stage == kFirstByte ? timeouts.first_byte
                                                                     : timeouts.idle;
-    const TimePoint stage_end = transfer.stage_since + stage_limit;
-    const TimePoint total_end = transfer.started + timeouts.total;
+    // "As long as it takes" must not run over the end of the clock.
+    const TimePoint stage_end = transfer.stage_since + std::min(stage_limit, kLongest);
+    const TimePoint total_end = transfer.started + std::min(timeouts.total, kLongest);
     return stage_end <= total_end ? std::pair(stage_end, transfer.stage)
                                   : std::pair(total_end, "total");
   }
@@ -566,6 +570,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
 };
 
 bool is_loopback_address(std::string host) {
+  for (char& c : host) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
   if (host == "localhost" || host == "::1") return true;
   int parts = 0;
