@@ -19,11 +19,10 @@ void WorkerThreads::need_threads() {
 }
 
 void WorkerThreads::post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    need_threads();
-    tasks_.push_back(std::move(task));
-  }
+  // Told under the lock: the task may be what lets this object be destroyed.
+  const std::lock_guard lock(mutex_);
+  need_threads();
+  tasks_.push_back(std::move(task));
   work_.notify_one();
 }
 

@@ -103,10 +103,30 @@ class CurlLoopImpl;
 // No stage lasts longer than this, whatever was asked.
 constexpr milliseconds kLongest = std::chrono::hours(24);
 
+// libcurl looks through all connections of a multi handle for each request, so a few thousand of
+// them cost more than the requests. The connections are therefore divided among handles of at most
+// so many, which are filled one after another: what is idle is found again, and HTTP/2 streams
+// share connections.
+constexpr std::size_t kMostConnectionsOfPool = 256;
+// A pool that nothing has needed for so long lets go of its connections.
+constexpr milliseconds kKeepUnusedPool{60'000};
+
+// A multi handle, its connections, and when it wants to be called.
+struct Pool {
+  CurlLoopImpl* loop = nullptr;
+  std::uint32_t index = 0;
+  std::size_t max_connections = 0;
+  std::optional<IoLoop::TimePoint> timer;
+  std::size_t transfers = 0;
+  std::uint64_t uses = 0;  // transfers since the beginning
+  MultiHandle multi;       // none until it is needed, and again when that was long ago
+};
+
 // One request under way.
 struct Transfer {
   IoLoop::TransferId id = 0;
   CurlLoopImpl* loop = nullptr;
+  Pool* pool = nullptr;  // in which it is
   HttpRequest request;
   std::shared_ptr<TransferHandler> handler;
   EasyHandle easy;
@@ -125,22 +145,19 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
  public:
   explicit CurlLoopImpl(const CurlLoopOptions& options)
       : options_(options),
-        multi_(curl_multi_init()),
         epoll_(epoll_create1(EPOLL_CLOEXEC)),
-        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (!multi_) throw Error(ErrorCode::kInternal, "The network client could not be initialized.");
-    const auto connections =
-        static_cast<long>(std::min<std::size_t>(options.max_connections, INT_MAX));
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, &CurlLoopImpl::on_socket);
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
-    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, &CurlLoopImpl::on_timer);
-    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
-    curl_multi_setopt(multi_.get(), CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(multi_.get(), CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
-    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, connections);
+        wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        pools_(pool_count(options.max_connections)) {
+    std::size_t left = options.max_connections;
+    for (std::size_t i = 0; i < pools_.size(); ++i) {
+      pools_[i].loop = this;
+      pools_[i].index = static_cast<std::uint32_t>(i);
+      pools_[i].max_connections = std::min(left, kMostConnectionsOfPool);
+      left -= pools_[i].max_connections;
+    }
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.fd = wake_.get();
+    event.data.u64 = kWakeEvent;
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
   }
 
@@ -228,7 +245,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
           epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_time());
       for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
-        if (event.data.fd == wake_.get()) {
+        if (event.data.u64 == kWakeEvent) {
           std::uint64_t value = 0;
           [[maybe_unused]] const auto read = ::read(wake_.get(), &value, sizeof value);
           continue;
@@ -237,13 +254,17 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
         if ((event.events & (EPOLLIN | EPOLLHUP)) != 0) what |= CURL_CSELECT_IN;
         if ((event.events & EPOLLOUT) != 0) what |= CURL_CSELECT_OUT;
         if ((event.events & EPOLLERR) != 0) what |= CURL_CSELECT_ERR;
-        act(event.data.fd, what);
+        act(pools_[event.data.u64 >> 32], static_cast<curl_socket_t>(event.data.u64 & 0xffffffff),
+            what);
       }
-      if (curl_timer_ && *curl_timer_ <= now()) {
-        curl_timer_.reset();
-        act(CURL_SOCKET_TIMEOUT, 0);
+      const TimePoint time = now();
+      for (Pool& pool : pools_) {
+        if (pool.timer && *pool.timer <= time) {
+          pool.timer.reset();
+          act(pool, CURL_SOCKET_TIMEOUT, 0);
+        }
+        if (pool.transfers > 0) end_finished(pool);
       }
-      end_finished();
     }
     run_posted();
     // Handlers and tasks hold their calls, which hold this loop: let go of them all.
@@ -251,7 +272,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     timer_times_.clear();
     while (!transfers_.empty()) retire(take(transfers_.begin()->first));
     idle_.clear();
-    multi_.reset();
+    pools_.clear();
     std::vector<std::function<void()>> never_run;  // outlives the lock: what it holds may post
     const std::lock_guard lock(mutex_);
     never_run.swap(posted_);
@@ -262,7 +283,10 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
       const std::lock_guard lock(mutex_);
       if (!posted_.empty()) return 0;
     }
-    std::optional<TimePoint> next = curl_timer_;
+    std::optional<TimePoint> next;
+    for (const Pool& pool : pools_) {
+      if (pool.timer && (!next || *pool.timer < *next)) next = pool.timer;
+    }
     if (!timers_.empty() && (!next || timers_.begin()->first.first < *next)) {
       next = timers_.begin()->first.first;
     }
@@ -292,10 +316,55 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     }
   }
 
-  void act(curl_socket_t socket, int what) {
+  static std::size_t pool_count(std::size_t max_connections) {
+    return std::clamp<std::size_t>(max_connections / kMostConnectionsOfPool +
+                                       (max_connections % kMostConnectionsOfPool == 0 ? 0 : 1),
+                                   1, kMostPools);
+  }
+
+  // A pool for one more transfer: the first that has a connection to give, else the emptiest, where
+  // it waits for one. Nullptr when libcurl gives none.
+  Pool* pool_for_transfer() {
+    Pool* best = &pools_.front();
+    for (Pool& pool : pools_) {
+      if (pool.transfers < pool.max_connections) {
+        best = &pool;
+        break;
+      }
+      if (pool.transfers < best->transfers) best = &pool;
+    }
+    if (!best->multi) {
+      best->multi.reset(curl_multi_init());
+      if (!best->multi) return nullptr;
+      CURLM* multi = best->multi.get();
+      const auto connections = static_cast<long>(best->max_connections);
+      curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &CurlLoopImpl::on_socket);
+      curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, best);
+      curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &CurlLoopImpl::on_timer);
+      curl_multi_setopt(multi, CURLMOPT_TIMERDATA, best);
+      curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+      curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+      curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
+    }
+    return best;
+  }
+
+  // The first pool is for the calls that there always are; the others go when they were not needed
+  // for a while.
+  void let_go_when_unused(Pool& pool) {
+    if (pool.index == 0) return;
+    at(now() + kKeepUnusedPool, [&pool, uses = pool.uses] {
+      if (pool.uses != uses || pool.transfers > 0) return;
+      pool.multi.reset();
+      pool.timer.reset();
+    });
+  }
+
+  void act(Pool& pool, curl_socket_t socket, int what) {
+    if (!pool.multi) return;
     int running = 0;
     in_curl_ = true;
-    curl_multi_socket_action(multi_.get(), socket, what, &running);
+    curl_multi_socket_action(pool.multi.get(), socket, what, &running);
     in_curl_ = false;
     retire_dying();
   }
@@ -308,9 +377,9 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     }
   }
 
-  void end_finished() {
+  void end_finished(Pool& pool) {
     int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+    while (const CURLMsg* message = curl_multi_info_read(pool.multi.get(), &left)) {
       if (message->msg != CURLMSG_DONE) continue;
       void* pointer = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &pointer);
@@ -344,8 +413,13 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
       transfer.easy = std::move(idle_.back());
       idle_.pop_back();
     }
-    if (!transfer.easy || !prepare(transfer) ||
-        curl_multi_add_handle(multi_.get(), transfer.easy.get()) != CURLM_OK) {
+    Pool* pool = transfer.easy && prepare(transfer) ? pool_for_transfer() : nullptr;
+    if (pool != nullptr &&
+        curl_multi_add_handle(pool->multi.get(), transfer.easy.get()) == CURLM_OK) {
+      transfer.pool = pool;
+      ++pool->transfers;
+      ++pool->uses;
+    } else {
       post([this, id] {
         finish(id, {.kind = TransferEnd::Kind::kFailed,
                     .reason = "CONNECT",
@@ -418,7 +492,10 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
   void retire(std::unique_ptr<Transfer> transfer) {
     cancel(transfer->timer);
     if (!transfer->easy) return;
-    curl_multi_remove_handle(multi_.get(), transfer->easy.get());
+    if (Pool* pool = transfer->pool; pool != nullptr) {
+      curl_multi_remove_handle(pool->multi.get(), transfer->easy.get());
+      if (--pool->transfers == 0) let_go_when_unused(*pool);
+    }
     if (idle_.size() < kMaxIdleHandles) {
       // The handle must not point to what goes with the transfer.
       curl_easy_setopt(transfer->easy.get(), CURLOPT_HTTPHEADER, nullptr);
@@ -519,32 +596,35 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
   bool is_live(TransferId id) const { return transfers_.find(id) != transfers_.end(); }
 
   static int on_socket(CURL*, curl_socket_t socket, int what, void* data, void*) noexcept {
-    auto& self = *static_cast<CurlLoopImpl*>(data);
+    const auto& pool = *static_cast<Pool*>(data);
+    const int epoll = pool.loop->epoll_.get();
     if (what == CURL_POLL_REMOVE) {
-      epoll_ctl(self.epoll_.get(), EPOLL_CTL_DEL, socket, nullptr);
+      epoll_ctl(epoll, EPOLL_CTL_DEL, socket, nullptr);
       return 0;
     }
     epoll_event event{};
     if ((what & CURL_POLL_IN) != 0) event.events |= EPOLLIN;
     if ((what & CURL_POLL_OUT) != 0) event.events |= EPOLLOUT;
-    event.data.fd = socket;
-    if (epoll_ctl(self.epoll_.get(), EPOLL_CTL_MOD, socket, &event) != 0 && errno == ENOENT) {
-      epoll_ctl(self.epoll_.get(), EPOLL_CTL_ADD, socket, &event);
+    event.data.u64 = std::uint64_t{pool.index} << 32 | static_cast<std::uint32_t>(socket);
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) != 0 && errno == ENOENT) {
+      epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event);
     }
     return 0;
   }
 
   static int on_timer(CURLM*, long timeout_ms, void* data) noexcept {
-    auto& self = *static_cast<CurlLoopImpl*>(data);
+    auto& pool = *static_cast<Pool*>(data);
     if (timeout_ms < 0) {
-      self.curl_timer_.reset();
+      pool.timer.reset();
     } else {
-      self.curl_timer_ = self.now() + milliseconds(timeout_ms);
+      pool.timer = pool.loop->now() + milliseconds(timeout_ms);
     }
     return 0;
   }
 
   static constexpr std::size_t kMaxIdleHandles = 64;
+  static constexpr std::size_t kMostPools = 256;  // 65,536 connections: no address has more
+  static constexpr std::uint64_t kWakeEvent = ~std::uint64_t{0};
 
   const CurlLoopOptions options_;
   const std::string user_agent_ = fmt::format("libtwinchat/{}", version());
@@ -554,16 +634,15 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
   std::mutex mutex_;
   std::vector<std::function<void()>> posted_;  // guarded by mutex_
 
-  // The loop thread's own from here on. The handles go before the multi handle they are in.
-  MultiHandle multi_;
+  // The loop thread's own from here on. The handles go before the pools they are in.
   FileDescriptor epoll_;
   FileDescriptor wake_;
+  std::vector<Pool> pools_;  // never resized: libcurl holds pointers into it
   std::vector<EasyHandle> idle_;
   std::unordered_map<TransferId, std::unique_ptr<Transfer>> transfers_;
   std::vector<std::unique_ptr<Transfer>> dying_;
   std::map<std::pair<TimePoint, TimerId>, std::function<void()>> timers_;
   std::unordered_map<TimerId, TimePoint> timer_times_;
-  std::optional<TimePoint> curl_timer_;
   std::uint64_t last_id_ = 0;
   bool in_curl_ = false;
   bool stopping_ = false;
