@@ -23,12 +23,12 @@ std::shared_ptr<Model> make_model(const Settings& settings) {
   return make_gemini_model(std::move(options));
 }
 
-HttpServerOptions http_options(const Settings& settings) {
+HttpServerOptions http_options(const Settings& settings, const Router& router) {
   HttpServerOptions options;
   options.host = settings.host;
   options.port = settings.port;
   options.limits.body_bytes = settings.max_body_bytes;
-  options.error_answer = framing_error;
+  options.error_answer = [&router](const ErrorCause& cause) { return router.error_answer(cause); };
   options.log = [](std::string_view what) { spdlog::warn("{}", what); };
   return options;
 }
@@ -46,8 +46,8 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 
 Application::Application(const Settings& settings)
     : settings_(settings),
-      http_(http_options(settings), [this](Exchange& exchange) { handle(exchange); }),
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)),
+      http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }),
       limits_(settings.rate_limits, settings.trusted_proxies) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
@@ -96,7 +96,13 @@ void Application::run() {
 void Application::handle(Exchange& exchange) {
   std::shared_lock running(running_);
   if (closed_) {
-    exchange.response() = framing_error(503, "The server is going down.");
+    ErrorCause cause{.status = 503,
+                     .detail = "The server is going down.",
+                     .client_address = exchange.client_address()};
+    const httplib::Request& request = exchange.request();
+    cause.head = {.method = request.method, .target = request.target};
+    for (const auto& [name, value] : request.headers) cause.head.fields.push_back({name, value});
+    exchange.response() = router_.error_answer(cause);
   } else {
     router_.handle(exchange);
   }

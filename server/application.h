@@ -57,9 +57,9 @@ class Application {
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
+  Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
   std::unique_ptr<Assistant> assistant_;
-  Router router_;
   RequestLimits limits_;
   std::unique_ptr<ChatRoutes> chat_routes_;
 };

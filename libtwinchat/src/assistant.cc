@@ -1,5 +1,6 @@
 #include "twinchat/assistant.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -100,6 +101,10 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
     const auto timeout = options.timeout.value_or(house_.options.turn_timeout);
     send->deadline = std::chrono::steady_clock::now() + timeout;
     send->on_done = std::move(on_done);
+    if (!options.idempotency_key.empty()) {
+      send->key = options.idempotency_key;
+      send->fingerprint = fingerprint(text, options.details);
+    }
     send->user_token = options.stop_token;
     send->turn = std::make_shared<TurnRunner>(house_, std::string(session_id), std::string(text),
                                               std::move(options),
@@ -114,6 +119,14 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
       Lane& lane = lanes_[send->session_id];
       if (closing_) {
         refusal.emplace(ErrorCode::kCancelled, "The assistant is being closed.");
+      } else if (const auto twin = find_twin(lane, *send)) {
+        if (twin->fingerprint != send->fingerprint) {
+          refusal.emplace(ErrorCode::kAlreadyExists,
+                          "This idempotency key was used for another message.");
+        } else {
+          refusal.emplace(ErrorCode::kAborted, "This message is being answered right now.",
+                          ErrorDetails{.retry_after = std::chrono::seconds(1), .retryable = true});
+        }
       } else if (lane.busy && lane.waiting.size() >= house_.options.max_queued_per_session) {
         refusal.emplace(ErrorCode::kResourceExhausted,
                         "too many messages of this session are waiting.",
@@ -123,6 +136,7 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
         first = !lane.busy;
         if (first) {
           lane.busy = true;
+          lane.running = send;
         } else {
           lane.waiting.push_back(send);
           send->waits = true;
@@ -179,6 +193,8 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
 
   struct Send {
     std::string session_id;
+    std::string key;  // of idempotency; empty for none
+    std::string fingerprint;
     std::shared_ptr<TurnRunner> turn;
     Executor executor;
     OnDone on_done;
@@ -209,8 +225,18 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
 
   struct Lane {
     bool busy = false;
+    std::shared_ptr<Send> running;
     std::deque<std::shared_ptr<Send>> waiting;
   };
+
+  // The send of that lane, running or waiting, that has the same idempotency key.
+  static std::shared_ptr<Send> find_twin(const Lane& lane, const Send& send) {
+    if (send.key.empty()) return nullptr;
+    if (lane.running && lane.running->key == send.key) return lane.running;
+    const auto twin = std::find_if(lane.waiting.begin(), lane.waiting.end(),
+                                   [&](const auto& waiting) { return waiting->key == send.key; });
+    return twin == lane.waiting.end() ? nullptr : *twin;
+  }
 
   void run(const std::shared_ptr<Send>& send) {
     send->executor([self = shared_from_this(), send] {
@@ -247,6 +273,7 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
       } else {
         next = std::move(lane->second.waiting.front());
         lane->second.waiting.pop_front();
+        lane->second.running = next;
         next->waits = false;
         threads_.cancel(next->timer);
       }

@@ -91,6 +91,8 @@ Refusal refusal_for(const Error& error) {
         std::max(1, static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*wait).count()));
   } else if (refusal.status == 503) {
     refusal.retry_after = kDefaultRetryAfter;
+  } else if (refusal.status == 409) {
+    refusal.retry_after = 1;  // another process has it in hand
   }
   return refusal;
 }

@@ -53,12 +53,11 @@ void add_security_headers(httplib::Headers& headers) {
   headers.emplace("Cross-Origin-Opener-Policy", "same-origin");
 }
 
-void add_cors_headers(httplib::Headers& headers, const AccessRules& rules,
-                      const httplib::Request& request, bool preflight) {
+void add_cors_headers(httplib::Headers& headers, const AccessRules& rules, std::string_view origin,
+                      bool preflight) {
   headers.emplace("Vary", "Origin");
-  const std::string origin = request.get_header_value("Origin");
   if (origin.empty() || !rules.allows_origin(origin)) return;
-  headers.emplace("Access-Control-Allow-Origin", origin);
+  headers.emplace("Access-Control-Allow-Origin", std::string(origin));
   if (!preflight) {
     headers.emplace("Access-Control-Expose-Headers",
                     "Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id");

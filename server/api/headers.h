@@ -30,8 +30,9 @@ class AccessRules {
 // Puts the fields on `headers` that every answer carries, whatever it is.
 void add_security_headers(httplib::Headers& headers);
 
-// Puts those on that let an allowed page read the answer; `preflight` adds what it may send.
-void add_cors_headers(httplib::Headers& headers, const AccessRules& rules,
-                      const httplib::Request& request, bool preflight);
+// Puts those on that let an allowed page, the one of Origin, read the answer; `preflight` adds what
+// it may send.
+void add_cors_headers(httplib::Headers& headers, const AccessRules& rules, std::string_view origin,
+                      bool preflight);
 
 }  // namespace twinchat::server

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <typeinfo>
 
 #include "api/error_table.h"
@@ -81,18 +82,24 @@ void Router::handle(Exchange& exchange) const {
   }
 }
 
+void Router::fill(AnswerContext& context, std::string_view path, std::string_view given_id,
+                  std::string_view traceparent, std::string_view origin, bool preflight) const {
+  context.request_id = request_id(given_id);
+  context.trace_id = trace_id(traceparent);
+  context.headers.emplace("X-Request-Id", context.request_id);
+  add_security_headers(context.headers);
+  if (!path.starts_with(kApi)) return;
+  context.headers.emplace("Cache-Control", "no-store");
+  add_cors_headers(context.headers, rules_, origin, preflight);
+}
+
 void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const {
   const httplib::Request& request = exchange.request();
   const std::string_view path = exchange.path();
   context->method = request.method;
-  context->request_id = request_id(request.get_header_value("X-Request-Id"));
-  context->trace_id = trace_id(request.get_header_value("traceparent"));
-  context->headers.emplace("X-Request-Id", context->request_id);
-  add_security_headers(context->headers);
-  if (path.starts_with(kApi)) {
-    context->headers.emplace("Cache-Control", "no-store");
-    add_cors_headers(context->headers, rules_, request, is_preflight(request));
-  }
+  fill(*context, path, request.get_header_value("X-Request-Id"),
+       request.get_header_value("traceparent"), request.get_header_value("Origin"),
+       is_preflight(request));
   std::string parameter;
   const Route* route = find(path, parameter);
   if (route) context->route = route->pattern;
@@ -112,10 +119,24 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
   handler->second(call);
 }
 
-httplib::Response framing_error(int status, std::string_view detail) {
+httplib::Response Router::error_answer(const ErrorCause& cause) const {
   AnswerContext context;
-  add_security_headers(context.headers);
-  return context.response(status, Json{{"detail", detail}});
+  const std::string_view path = cause.head.target.substr(0, cause.head.target.find('?'));
+  // What could not be read might hold anything: only methods that are known reach the log.
+  static constexpr std::array<std::string_view, 7> kMethods = {"GET",   "HEAD",   "POST",   "PUT",
+                                                               "PATCH", "DELETE", "OPTIONS"};
+  const bool known =
+      std::find(kMethods.begin(), kMethods.end(), cause.head.method) != kMethods.end();
+  context.method = known ? std::string(cause.head.method) : "-";
+  context.since = cause.since;
+  fill(context, path, cause.head.field("x-request-id"), cause.head.field("traceparent"),
+       cause.head.field("origin"), false);
+  std::string parameter;
+  if (const Route* route = find(path, parameter)) context.route = route->pattern;
+  context.log(cause.status);
+  HeaderList further;
+  if (cause.status == 503) further.emplace_back("Retry-After", "2");
+  return context.response(cause.status, Json{{"detail", cause.detail}}, further);
 }
 
 }  // namespace twinchat::server

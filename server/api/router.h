@@ -29,6 +29,10 @@ class Router {
   // Answers the request, or leaves that to what the handler has begun.
   void handle(Exchange& exchange) const;
 
+  // The answer to what never came to a handler (too large, malformed, too slow, too much), with the
+  // fields of every answer as far as the request could be read, and its line in the log.
+  httplib::Response error_answer(const ErrorCause& cause) const;
+
  private:
   struct Route {
     std::string pattern;
@@ -37,14 +41,13 @@ class Router {
   };
 
   const Route* find(std::string_view path, std::string& parameter) const;
+  // Everything that an answer's context takes from the head of its request.
+  void fill(AnswerContext& context, std::string_view path, std::string_view request_id,
+            std::string_view traceparent, std::string_view origin, bool preflight) const;
   void dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const;
 
   AccessRules rules_;
   std::vector<Route> routes_;
 };
-
-// The answer to what never became a request (too large, malformed), with the fields of every
-// answer.
-httplib::Response framing_error(int status, std::string_view detail);
 
 }  // namespace twinchat::server

@@ -1,6 +1,7 @@
 #include "api/session_json.h"
 
-#include <fmt/format.h>
+#include <chrono>
+#include <cstdint>
 
 namespace twinchat::server {
 namespace {
@@ -9,25 +10,46 @@ Json to_json(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
 }
 
+// Appends exactly so many digits. A history has a time for each of its messages.
+void append_digits(std::string& text, std::uint64_t value, int digits) {
+  text.resize(text.size() + static_cast<std::size_t>(digits));
+  for (auto at = text.rbegin(); digits > 0; --digits, ++at, value /= 10) {
+    *at = static_cast<char>('0' + value % 10);
+  }
+}
+
 }  // namespace
 
 std::string to_text(Timestamp time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  std::string text;
+  text.reserve(27);
+  const auto append = [&text](auto value, int digits, char end) {
+    append_digits(text, static_cast<std::uint64_t>(value), digits);
+    text += end;
+  };
+  append(static_cast<int>(date.year()), 4, '-');
+  append(static_cast<unsigned>(date.month()), 2, '-');
+  append(static_cast<unsigned>(date.day()), 2, 'T');
+  append(clock.hours().count(), 2, ':');
+  append(clock.minutes().count(), 2, ':');
+  append(clock.seconds().count(), 2, '.');
+  append(clock.subseconds().count(), 6, 'Z');
+  return text;
 }
 
 Json to_json(const Session& session, const std::vector<Message>& messages) {
   Json shown = Json::array();
   for (const Message& message : messages) {
-    shown.push_back({{"id", message.id},
-                     {"content", message.text},
-                     {"is_bot", message.is_bot},
-                     {"created_at", to_text(message.created_at)}});
+    // An initializer list would make every value twice.
+    auto& members = shown.emplace_back(Json::object()).get_ref<Json::object_t&>();
+    members.reserve(4);
+    members.emplace_back("id", message.id);
+    members.emplace_back("content", message.text);
+    members.emplace_back("is_bot", message.is_bot);
+    members.emplace_back("created_at", to_text(message.created_at));
   }
   return {{"id", session.id},
           {"session_id", session.session_id},

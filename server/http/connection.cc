@@ -9,6 +9,7 @@
 #include <charconv>
 #include <utility>
 
+#include "http/http_server.h"
 #include "http/httplib_adapter.h"
 
 namespace twinchat::server {
@@ -85,7 +86,8 @@ void Connection::answer(httplib::Response response) {
 void Connection::answer_failed(std::string_view why) {
   core_->report(why);
   core_->counters.handler_failures.fetch_add(1, std::memory_order_relaxed);
-  answer(core_->make_error(500, "Internal server error."));
+  answer(core_->make_error(
+      {.status = 500, .detail = "Internal server error.", .client_address = client_address_}));
 }
 
 bool Connection::begin_stream(httplib::Response head) {
@@ -349,7 +351,15 @@ Connection::Next Connection::discard_locked(char* buffer, size_t buffer_size) {
 
 Connection::Next Connection::reject_locked(int status, std::string_view detail) {
   core_->counters.rejected(status == 503 ? RejectReason::kUnfinishedBudget : reason_of(status));
-  const httplib::Response response = core_->make_error(status, detail);
+  ErrorCause cause{.status = status, .detail = detail, .client_address = client_address_};
+  if (request_ != nullptr) {
+    cause.head = {
+        .method = request_->method, .target = request_->target, .fields = request_->fields};
+  } else {
+    cause.head = parser_.head();
+  }
+  if (request_begun_) cause.since = deadline_ - core_->limits.request_time;
+  const httplib::Response response = core_->make_error(cause);
   form_ = {};
   parser_.reset();
   request_.reset();

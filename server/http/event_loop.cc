@@ -18,6 +18,7 @@
 #include <system_error>
 #include <utility>
 
+#include "http/http_server.h"
 #include "http/response_writer.h"
 
 namespace twinchat::server {
@@ -292,7 +293,7 @@ void EventLoop::accept_some() {
     }
     core_->counters.accepted.fetch_add(1, std::memory_order_relaxed);
     if (open_ >= max_connections_ && !shed_idle()) {
-      turn_away(std::move(fd));
+      turn_away(std::move(fd), address_of(peer));
     } else {
       add(std::move(fd), address_of(peer));
     }
@@ -332,17 +333,23 @@ bool EventLoop::turn_away_with_spare() {
   if (!spare_) spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!spare_) return false;
   spare_.reset();
-  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  UniqueFd fd(::accept4(listener_.get(), reinterpret_cast<sockaddr*>(&peer), &size,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC));
   const bool accepted = static_cast<bool>(fd);
-  turn_away(std::move(fd));
+  turn_away(std::move(fd), address_of(peer));
   spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   return accepted;
 }
 
-void EventLoop::turn_away(UniqueFd fd) {
+void EventLoop::turn_away(UniqueFd fd, const std::string& client_address) {
   if (!fd) return;
   core_->counters.rejected(RejectReason::kTooManyConnections);
-  const httplib::Response response = core_->make_error(503, "Too many connections.");
+  const httplib::Response response = core_->make_error({.status = 503,
+                                                        .detail = "Too many connections.",
+                                                        .client_address = client_address,
+                                                        .since = now_});
   const std::string answer = write_head(response, {}, BodyFraming::kLength) + response.body;
   [[maybe_unused]] const ssize_t sent =
       ::send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL);

@@ -46,7 +46,7 @@ class EventLoop {
 
   void accept_some();
   void add(UniqueFd fd, std::string client_address);
-  void turn_away(UniqueFd fd);
+  void turn_away(UniqueFd fd, const std::string& client_address);
   bool shed_idle();
   void handle(const std::shared_ptr<Connection>& connection, Connection::Next next);
   void schedule(Connection& connection);

@@ -132,6 +132,31 @@ size_t RequestParser::buffered() const {
   return sizeof(Work) + work_->request->memory() + work_->spans.capacity() * sizeof(Span);
 }
 
+std::string_view RequestHead::field(std::string_view lower_case_name) const {
+  for (const FramedRequest::Field& field : fields) {
+    if (equals(field.name, lower_case_name)) return field.value;
+  }
+  return {};
+}
+
+RequestHead RequestParser::head() const {
+  RequestHead head;
+  if (work_ == nullptr) return head;
+  const FramedRequest& request = *work_->request;
+  const std::string_view text = request.head_;
+  head.method = text.substr(0, work_->method_size);
+  head.target =
+      request.target.empty() ? text.substr(work_->target, work_->target_size) : request.target;
+  head.fields = request.fields;
+  if (work_->spans.empty()) return head;
+  head.fields.clear();
+  for (const Span& span : work_->spans) {
+    head.fields.push_back(
+        {text.substr(span.name, span.name_size), text.substr(span.value, span.value_size)});
+  }
+  return head;
+}
+
 size_t RequestParser::feed(std::string_view bytes) {
   size_t used = 0;
   while (used < bytes.size() && (status_ == Status::kIdle || status_ == Status::kNeedMore)) {
@@ -158,7 +183,6 @@ size_t RequestParser::feed(std::string_view bytes) {
         break;
     }
   }
-  if (status_ == Status::kError) work_.reset();
   return used;
 }
 

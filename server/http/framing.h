@@ -60,6 +60,21 @@ class FramedRequest {
   std::string rewritten_target_;
 };
 
+// The head of a request as far as it could be read: all of it, or what came before it broke off or
+// went wrong. What is said of FramedRequest's members holds here, except that an unfinished head's
+// target is as it was sent and its fields are all there. The views are the parser's or the
+// request's.
+//
+// Thread safety: a plain value.
+struct RequestHead {
+  std::string_view method = {};
+  std::string_view target = {};
+  std::vector<FramedRequest::Field> fields = {};
+
+  // The value of the first field of that name, which is given in lower case; empty for none.
+  std::string_view field(std::string_view lower_case_name) const;
+};
+
 // Incremental parser for the requests of one connection, one after the other. Between requests it
 // owns no memory. The result does not depend on how the bytes are split.
 //
@@ -87,13 +102,18 @@ class RequestParser {
   // What is wrong, once the status is kError.
   const Error& error() const { return error_; }
 
+  // What was read of the head, also when the status is kError; empty between requests. The views
+  // hold until the next call of feed(), take() or reset().
+  RequestHead head() const;
+
   // Once true, when the client waits for "100 Continue" before it sends the body. Asking clears it.
   bool take_expect_continue();
 
   // The complete request; the parser is then ready for the next. Requires kComplete.
   std::unique_ptr<FramedRequest> take();
 
-  // Throws away an unfinished or wrong request and its memory.
+  // Throws away an unfinished or wrong request and its memory. A wrong one keeps its head until
+  // then.
   void reset();
 
   // Bytes held for the request under way.

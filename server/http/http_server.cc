@@ -17,10 +17,10 @@
 namespace twinchat::server {
 namespace {
 
-httplib::Response default_error(int status, std::string_view detail) {
+httplib::Response default_error(const ErrorCause& cause) {
   httplib::Response response;
-  response.status = status;
-  response.set_content("{\"detail\":\"" + std::string(detail) + "\"}", "application/json");
+  response.status = cause.status;
+  response.set_content("{\"detail\":\"" + std::string(cause.detail) + "\"}", "application/json");
   return response;
 }
 
@@ -66,16 +66,16 @@ ServerCore::ServerCore(const HttpLimits& the_limits, ErrorAnswer the_error_answe
   if (!wake_fd) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 
-httplib::Response ServerCore::make_error(int status, std::string_view detail) const {
-  if (!error_answer) return default_error(status, detail);
+httplib::Response ServerCore::make_error(const ErrorCause& cause) const {
+  if (!error_answer) return default_error(cause);
   try {
-    return error_answer(status, detail);
+    return error_answer(cause);
   } catch (const std::exception& error) {
     report(error.what());
   } catch (...) {
     report("unknown exception while an error answer was made");
   }
-  return default_error(status, detail);
+  return default_error(cause);
 }
 
 void ServerCore::report(std::string_view what) const noexcept {
@@ -165,7 +165,13 @@ class HttpServer::Impl {
                            }
                            if (!exchange.deferred()) connection->answer(std::move(response));
                          });
-    if (!understood) connection->answer(core_->make_error(400, "Malformed request line."));
+    if (!understood) {
+      connection->answer(core_->make_error(
+          {.status = 400,
+           .detail = "Malformed request line.",
+           .head = {.method = framed->method, .target = framed->target, .fields = framed->fields},
+           .client_address = connection->client_address()}));
+    }
   }
 
   // A deferred exchange is answered when its reply is dropped, unless somebody still has it.

@@ -24,10 +24,25 @@
 #include <string_view>
 
 #include "http/exchange.h"
+#include "http/framing.h"
 #include "http/http_limits.h"
 #include "http/http_server_stats.h"
 
 namespace twinchat::server {
+
+// What there is to say about an answer that no handler makes.
+struct ErrorCause {
+  int status = 500;
+  // Fixed text, fit for the client.
+  std::string_view detail = {};
+  // What could be read of the request. Empty when it has long been handed over (a handler failed)
+  // or nothing of it came (too many connections).
+  RequestHead head = {};
+  // Of the TCP peer; empty where it is not known.
+  std::string_view client_address = {};
+  // When the first bytes of the request came.
+  std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+};
 
 struct HttpServerOptions {
   // Address or name to listen on; the first address it resolves to is taken. "" is every address,
@@ -47,9 +62,10 @@ struct HttpServerOptions {
   size_t max_workers = 128;
 
   // Makes the answers that no handler makes: a request that could not be read, too much load, a
-  // handler that failed. `detail` is fixed text fit for the client. Status and detail must be used;
-  // header fields may be added. Called on any thread, must be quick. Default {"detail": ...}.
-  std::function<httplib::Response(int status, std::string_view detail)> error_answer = {};
+  // handler that failed. Called once for each of them, on any thread, with a connection's lock
+  // held; must be quick. Status and detail must be used; header fields may be added. Default
+  // {"detail": ...}.
+  std::function<httplib::Response(const ErrorCause& cause)> error_answer = {};
 
   // Told what only the operator may know, for example what() of an exception that left a handler.
   // Called on any thread. Default: nobody is told.

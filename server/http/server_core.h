@@ -22,6 +22,7 @@
 namespace twinchat::server {
 
 class Connection;
+struct ErrorCause;
 
 // Owns a file descriptor.
 class UniqueFd {
@@ -48,14 +49,14 @@ class UniqueFd {
 // Thread safety: the fields before the pool are constant while the server runs; everything else may
 // be used from any thread.
 struct ServerCore {
-  using ErrorAnswer = std::function<httplib::Response(int status, std::string_view detail)>;
+  using ErrorAnswer = std::function<httplib::Response(const ErrorCause& cause)>;
   using Log = std::function<void(std::string_view)>;
 
   ServerCore(const HttpLimits& limits, ErrorAnswer error_answer, Log log,
              WorkerPoolOptions pool_options);
 
   // The answer of this room to something that never reached a handler, or that failed in one.
-  httplib::Response make_error(int status, std::string_view detail) const;
+  httplib::Response make_error(const ErrorCause& cause) const;
 
   // Says what only the operator may know. Never throws.
   void report(std::string_view what) const noexcept;

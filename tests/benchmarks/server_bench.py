@@ -178,6 +178,7 @@ def bench_large(folder):
                        env={"DATABASE_URL": "sqlite:///twinchat.db"})
         if messages:
             fill(path / "twinchat.db", 100_000, messages)
+            os.sync()  # or the disk would still be busy with it
         with serving(path) as (server, _):
             history = new_history(server)
             sessions = path / "sessions"

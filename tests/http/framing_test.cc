@@ -46,6 +46,7 @@ Outcome feed(const std::vector<std::string_view>& pieces, const HttpLimits& limi
     outcome.error = parser.error().status;
     outcome.taken = 0;
     CHECK(std::string_view(parser.error().reason) != "");
+    parser.reset();
     CHECK(parser.buffered() == 0);
   } else if (outcome.status == Status::kComplete) {
     outcome.request = describe(*parser.take());

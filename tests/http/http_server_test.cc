@@ -210,11 +210,11 @@ TEST_CASE("A content provider is refused rather than half supported") {
 
 TEST_CASE("The answers of the server itself can be made by its owner") {
   HttpServerOptions options;
-  options.error_answer = [](int status, std::string_view detail) {
+  options.error_answer = [](const ErrorCause& cause) {
     httplib::Response response;
-    response.status = status;
+    response.status = cause.status;
     response.set_header("X-Frame-Options", "DENY");
-    response.set_content(std::string(detail), "text/plain");
+    response.set_content(std::string(cause.detail), "text/plain");
     return response;
   };
   RunningServer server([](Exchange&) { throw std::runtime_error("x"); }, options);
@@ -225,6 +225,42 @@ TEST_CASE("The answers of the server itself can be made by its owner") {
   CHECK(response.status == 400);
   CHECK(response.header("x-frame-options") == "DENY");
   CHECK(response.header("connection") == "close");
+}
+
+TEST_CASE("Whoever makes an error's answer is told what could be read of the request") {
+  HttpServerOptions options;
+  options.limits.body_bytes = 10;
+  options.limits.request_line_bytes = 100;
+  options.limits.header_count = 3;
+  options.limits.request_time = 300ms;
+  options.error_answer = [](const ErrorCause& cause) {
+    std::string seen(cause.head.method);
+    seen.append(" ").append(cause.head.target);
+    for (const FramedRequest::Field& field : cause.head.fields) {
+      seen.append(" ").append(field.name).append("=").append(field.value);
+    }
+    return text(seen + " from " + std::string(cause.client_address), cause.status);
+  };
+  RunningServer server(echo, options);
+  const auto told = [&](const std::string& bytes) {
+    HttpClient client(server.url());
+    client.send_raw(bytes);
+    const HttpResponse response = client.receive_response();
+    return std::to_string(response.status) + " " + response.body;
+  };
+  CHECK(told("nonsense\r\n\r\n") == "400   from 127.0.0.1");
+  CHECK(told("GET /" + std::string(200, 'a')) == "414   from 127.0.0.1");
+  CHECK(told("GET /a?b HTTP/1.1\r\nHost: h\r\nOrigin: o\r\nbad line\r\n\r\n") ==
+        "400 GET /a?b Host=h Origin=o from 127.0.0.1");
+  CHECK(told("GET /a HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n") ==
+        "431 GET /a A=1 B=2 C=3 from 127.0.0.1");
+  const std::string post = "POST /p HTTP/1.1\r\nHost: h\r\nOrigin: o\r\n";
+  CHECK(told(post + "Content-Length: 11\r\n\r\n") ==
+        "413 POST /p Host=h Origin=o Content-Length=11 from 127.0.0.1");
+  CHECK(told(post + "Transfer-Encoding: chunked\r\n\r\nb\r\n") ==
+        "413 POST /p Host=h Origin=o from 127.0.0.1");
+  CHECK(told(post) == "408 POST /p Host=h Origin=o from 127.0.0.1");
+  CHECK(told(post + "Content-Length: 5\r\n\r\nab") == "408 POST /p Host=h Origin=o from 127.0.0.1");
 }
 
 TEST_CASE("A large answer arrives whole") {

@@ -1,5 +1,7 @@
 // What holds for every route: paths, methods, bodies, hosts, origins, header fields.
 
+#include <csignal>
+
 #include "catch.h"
 #include "chat_server.h"
 
@@ -261,6 +263,65 @@ TEST_CASE("The allowed origins are a setting") {
   const ChatServer server({.env = {{"CORS_ALLOWED_ORIGINS", "https://chat.example.com"}}});
   CHECK(has_cors(server.post(kCreate, "{}", {{"Origin", "https://chat.example.com"}})));
   CHECK_FALSE(has_cors(server.post(kCreate, "{}", {{"Origin", "http://localhost:3000"}})));
+}
+
+TEST_CASE("What never comes to a route is answered and logged like everything else") {
+  ChatServer server;
+  struct Broken {
+    int status;
+    std::string line;
+    std::string fields;
+  };
+  const std::string post = "POST /api/chat/message/ HTTP/1.1";
+  const std::vector<Broken> all = {
+      {413, post, "Content-Length: 70000\r\n\r\n"},
+      {431, post, "X-Long: " + std::string(17'000, 'x') + "\r\n\r\n"},
+      {400, post, "Content-Length: nonsense\r\n\r\n"},
+      {415, post, "Content-Encoding: gzip\r\n\r\n"},
+  };
+  for (const Broken& broken : all) {
+    CAPTURE(broken.status);
+    const std::string id = "broken-" + std::to_string(broken.status);
+    HttpClient client(server.base_url());
+    client.send_raw(broken.line + "\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n" +
+                    "X-Request-Id: " + id + "\r\n" + broken.fields);
+    const HttpResponse response = client.receive_response();
+    CHECK(response.status == broken.status);
+    CHECK(response.header("access-control-allow-origin") == "http://localhost:3000");
+    CHECK(response.header("x-request-id") == id);
+    CHECK(response.header("cache-control") == "no-store");
+    CHECK(response.header("x-frame-options") == "DENY");
+    CHECK(json_of(response).contains("detail"));
+  }
+  // Where no origin could be read, or none that is allowed, there is nothing to allow.
+  HttpClient unread(server.base_url());
+  unread.send_raw("Secretwords /" + std::string(9'000, 'a') + " HTTP/1.1\r\n\r\n");
+  const HttpResponse too_long = unread.receive_response();
+  CHECK(too_long.status == 414);
+  CHECK_FALSE(has_cors(too_long));
+  CHECK(too_long.header("x-request-id").value_or("").size() == 32);
+  HttpClient foreign(server.base_url());
+  foreign.send_raw(
+      "Secretwords /api/chat/message/ HTTP/1.1\r\nHost: localhost\r\n"
+      "Origin: http://evil.example\r\nContent-Length: x\r\n\r\n");
+  const HttpResponse refused = foreign.receive_response();
+  CHECK(refused.status == 400);
+  CHECK_FALSE(has_cors(refused));
+
+  server.stop(SIGTERM);
+  const std::string log = server.log();
+  for (const Broken& broken : all) {
+    const std::string id = "broken-" + std::to_string(broken.status);
+    const std::size_t at = log.find(" request=" + id);
+    CAPTURE(broken.status);
+    REQUIRE(at != std::string::npos);
+    const std::size_t begin = log.rfind('\n', at) + 1;
+    CHECK(log.substr(begin, at - begin)
+              .find("POST /api/chat/message/ " + std::to_string(broken.status)) !=
+          std::string::npos);
+  }
+  CHECK(log.find(" - (none) 414") != std::string::npos);
+  CHECK(log.find("Secretwords") == std::string::npos);
 }
 
 TEST_CASE("The server says that it lives and that it is ready") {

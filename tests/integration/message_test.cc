@@ -327,19 +327,26 @@ TEST_CASE("A retry under the same key goes on where the first try failed") {
   CHECK(server.said(id) == std::vector<std::string>{"u:Hi", "b:Echo 1: Hi"});
 }
 
-TEST_CASE("A retry that overtakes its first try waits for it and gets its answer") {
+TEST_CASE("A retry that overtakes its first try is 409, and later gets its answer") {
   ChatServer server;
   const std::string id = server.new_session();
-  server.gemini().script({{"text", "Once."}, {"latency_ms", 500}});
+  server.gemini().script({{"text", "Once."}, {"latency_ms", 3000}});
   auto first = std::async(std::launch::async, [&] {
     return server.ask(id, "Hi", {{"Idempotency-Key", "k"}});
   });
   CHECK(eventually([&] { return server.gemini().stats().in_flight == 1; }));
+  const HttpResponse early = server.ask(id, "Hi", {{"Idempotency-Key", "k"}});
+  CHECK(early.status == 409);
+  CHECK(early.header("retry-after") == "1");
+  CHECK(server.ask(id, "Bye", {{"Idempotency-Key", "k"}}).status == 422);
+  const HttpResponse answer = first.get();
+  CHECK(answer.status == 200);
   const HttpResponse second = server.ask(id, "Hi", {{"Idempotency-Key", "k"}});
   CHECK(second.status == 200);
   CHECK(second.header("idempotent-replayed") == "true");
-  CHECK(second.body == first.get().body);
+  CHECK(second.body == answer.body);
   CHECK(server.gemini().stats().calls == 1);
+  CHECK(server.said(id) == std::vector<std::string>{"u:Hi", "b:Once."});
 }
 
 TEST_CASE("A client that goes away does not stop its message") {

@@ -71,7 +71,7 @@ struct SendOptions {
   std::optional<std::chrono::milliseconds> timeout = {};
   // A name of the caller's for this message, at most 255 bytes: a second send under the same name
   // in the same session gives the first one's answer, or goes on where it failed, and never asks or
-  // stores anything twice.
+  // stores anything twice. While the first is under way or waits, the second is kAborted at once.
   std::string idempotency_key = {};
   // Over AssistantOptions::generation, field by field.
   GenerationConfig generation = {};

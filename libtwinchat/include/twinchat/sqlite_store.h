@@ -45,7 +45,11 @@ struct SqliteStoreOptions {
 // is seen to be gone, otherwise (another container, whose processes cannot be seen from here) when
 // the turn has expired. Pending turns of processes that live are left alone.
 //
-// After a failed write the store goes on by itself as soon as the file can be written again.
+// After a failed write the store goes on by itself as soon as the file can be written again. While
+// the file is not where it was opened, everything is kUnavailable: nothing is written to a file
+// that was removed, and none is made in its place. Another database put there is used from the next
+// call on; the log of the former one, if it still lies beside, is renamed to
+// FILE-wal.of-replaced-file.
 //
 // Thread safety: as every Store. All writing goes through one connection; threads that write at the
 // same time share a commit. Readers have connections of their own and wait for nobody.
