@@ -342,50 +342,73 @@ TEST_CASE("A proxy that is not there is an error of connecting") {
   CHECK(standin.stats().calls == 0);
 }
 
-TEST_CASE("Where the server offers HTTP/2, a hundred calls at once share a few connections") {
 #ifdef TWINCHAT_NGHTTPX
-  constexpr int kCalls = 100;
+namespace {
+
+// Asks so many questions at once through HTTP/2, each answered with an echo, and gives the number
+// of connections that this took at most.
+int ask_at_once(int calls, const std::string& padding, bool streamed) {
   GeminiStandIn standin({"--latency-ms", "500"});
   const Http2Front front(standin);
   auto options = options_for(standin);
   options.base_url = front.url();
   options.ca_file = certificates().file("ca.pem");
-  const bool streamed = GENERATE(false, true);
-  CAPTURE(streamed);
-  std::array<std::string, kCalls> shown;
-  std::array<std::string, kCalls> answers;
+  const auto count = static_cast<std::size_t>(calls);
+  std::vector<std::string> shown(count);
+  std::vector<std::string> answers(count);
   std::atomic<int> ended{0};
   const auto model = twinchat::make_gemini_model(options);
-  for (int i = 0; i < kCalls; ++i) {
-    const auto at = static_cast<std::size_t>(i);
+  const auto question = [&padding](std::size_t i) {
+    return "question " + std::to_string(i) + padding;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
     twinchat::CallOptions call;
     if (streamed) {
-      call.on_text = [&shown, at](std::string_view piece) {
-        shown[at] += piece;
+      call.on_text = [&shown, i](std::string_view piece) {
+        shown[i] += piece;
         return true;
       };
     }
-    model->start(ask("question " + std::to_string(i)), std::move(call),
-                 [&, at](twinchat::Result<ModelAnswer> answer) {
-                   if (answer.ok() && !answer.value().interruption) {
-                     answers[at] = twinchat::visible_text(answer.value().content);
-                   }
-                   ++ended;
-                 });
+    model->start(ask(question(i)), std::move(call), [&, i](twinchat::Result<ModelAnswer> answer) {
+      if (answer.ok() && !answer.value().interruption) {
+        answers[i] = twinchat::visible_text(answer.value().content);
+      }
+      ++ended;
+    });
   }
   int most = 0;
   REQUIRE(eventually([&] {
     most = std::max(most, connections_to(front.port()));
-    return ended == kCalls;
+    return ended == calls;
   }));
+  CHECK(standin.stats().max_in_flight > 4);
+  for (std::size_t i = 0; i < count; ++i) {
+    CHECK((answers[i] == "Echo 1: " + question(i)));
+    CHECK((shown[i] == (streamed ? answers[i] : "")));
+  }
+  return most;
+}
+
+}  // namespace
+#endif
+
+TEST_CASE("Where the server offers HTTP/2, a hundred calls at once share a few connections") {
+#ifdef TWINCHAT_NGHTTPX
+  const bool streamed = GENERATE(false, true);
+  CAPTURE(streamed);
+  const int most = ask_at_once(100, "", streamed);
   CHECK(most >= 1);
   CHECK(most <= 4);
-  CHECK(standin.stats().max_in_flight > 4);
-  for (int i = 0; i < kCalls; ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    CHECK(answers[at] == "Echo 1: question " + std::to_string(i));
-    CHECK(shown[at] == (streamed ? answers[at] : ""));
-  }
+#else
+  WARN("not tested: CMake found no nghttpx (Debian: nghttp2-proxy)");
+#endif
+}
+
+TEST_CASE("Long answers that share an HTTP/2 connection all come to their ends") {
+#ifdef TWINCHAT_NGHTTPX
+  const bool streamed = GENERATE(false, true);
+  CAPTURE(streamed);
+  ask_at_once(50, std::string(30'000, 'x'), streamed);
 #else
   WARN("not tested: CMake found no nghttpx (Debian: nghttp2-proxy)");
 #endif

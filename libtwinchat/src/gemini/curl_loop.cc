@@ -447,7 +447,8 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(kLongest.count()));
     // A name that is still being looked up must not hold up the end of the program.
     set(CURLOPT_QUICK_EXIT, 1L);
-    set(CURLOPT_BUFFERSIZE, 1024L);
+    // No less than an HTTP/2 frame: libcurl 7.88 stops reading a stream whose frame does not fit.
+    set(CURLOPT_BUFFERSIZE, 16L * 1024);
     if (!options_.proxy.empty()) set(CURLOPT_PROXY, options_.proxy.c_str());
     if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
     set(CURLOPT_HEADERFUNCTION, &CurlLoopImpl::on_header);
