@@ -181,8 +181,8 @@ TEST_CASE("Each request, model call and store call is counted once, under its ro
   CHECK(used.thought_tokens >= 3);
   CHECK(used.cached_tokens >= 5);
   const auto tokens = [&](const std::string& kind) {
-    return value(seen,
-                 "gen_ai_client_inference_usage_" + kind + "_tokens_total" + of_model("the-model"));
+    return static_cast<std::int64_t>(value(
+        seen, "gen_ai_client_inference_usage_" + kind + "_tokens_total" + of_model("the-model")));
   };
   CHECK(tokens("input") == used.prompt_tokens);
   CHECK(tokens("output") == used.output_tokens + used.thought_tokens);
