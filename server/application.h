@@ -52,6 +52,8 @@ class Application {
  private:
   void handle(Exchange& exchange);
   void add_health_routes();
+  // Runs the task on a worker, unless the end has come by then.
+  void post(std::function<void()> task);
   std::string metrics_text();
 
   const Settings settings_;
