@@ -1,10 +1,17 @@
 #include "application.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <mutex>
+#include <optional>
+#include <system_error>
 
 #include "demo_model.h"
+#include "metrics/metrics_server.h"
+#include "metrics/watched_model.h"
+#include "metrics/watched_store.h"
 #include "twinchat/gemini.h"
 #include "twinchat/sqlite_store.h"
 
@@ -14,23 +21,72 @@ namespace {
 constexpr std::string_view kSqlite = "sqlite:///";
 constexpr std::size_t kOpenFiles = 65'536;
 
-std::shared_ptr<Model> make_model(const Settings& settings) {
+std::unique_ptr<Metrics> make_metrics(const Settings& settings) {
+  if (!settings.metrics_address) return nullptr;
+  if (settings.demo()) {
+    return std::make_unique<Metrics>(std::vector<std::string>{DemoModel().name()}, "twinchat");
+  }
+  std::vector<std::string> models{settings.gemini.model};
+  models.insert(models.end(), settings.gemini.fallback_models.begin(),
+                settings.gemini.fallback_models.end());
+  return std::make_unique<Metrics>(std::move(models), "gcp.gemini");
+}
+
+std::shared_ptr<Model> make_model(const Settings& settings, Metrics* metrics) {
   if (settings.demo()) return std::make_shared<DemoModel>();
   GeminiOptions options = settings.gemini;
   options.api_key = settings.gemini_api_key;
   options.max_in_flight = settings.chat_max_in_flight;
   options.on_warning = [](const std::string& what) { spdlog::warn("Gemini: {}", what); };
+  if (metrics) {
+    options.on_breaker = [metrics](const std::string& model, bool open) {
+      metrics->breaker_changed(model, open);
+    };
+  }
   return make_gemini_model(std::move(options));
 }
 
-HttpServerOptions http_options(const Settings& settings, const Router& router) {
+HttpServerOptions http_options(const Settings& settings, const Router& router,
+                               std::function<void()> on_drain) {
   HttpServerOptions options;
   options.host = settings.host;
   options.port = settings.port;
   options.limits.body_bytes = settings.max_body_bytes;
   options.error_answer = [&router](const ErrorCause& cause) { return router.error_answer(cause); };
+  options.on_drain = std::move(on_drain);
   options.log = [](std::string_view what) { spdlog::warn("{}", what); };
   return options;
+}
+
+// "http://[::1]:8000"
+std::string url_of(const std::string& host, int port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+// The size of the database's write-ahead log; 0 when there is none.
+std::uint64_t wal_bytes(std::string_view database_url) {
+  if (!database_url.starts_with(kSqlite)) return 0;
+  std::error_code none;
+  const auto size =
+      std::filesystem::file_size(std::string(database_url.substr(kSqlite.size())) + "-wal", none);
+  return none ? 0 : size;
+}
+
+// Starts the metrics' own server. Null when nobody wants it, or when the default address is taken.
+std::unique_ptr<MetricsServer> serve_metrics(const Settings& settings,
+                                             std::function<std::string()> text) {
+  if (!settings.metrics_address) return nullptr;
+  const auto& [host, port] = *settings.metrics_address;
+  try {
+    auto server = std::make_unique<MetricsServer>(host, port, std::move(text));
+    spdlog::info("metrics at {}/metrics", url_of(host, server->port()));
+    return server;
+  } catch (const std::system_error& error) {
+    if (settings.metrics_address_given) throw;
+    spdlog::warn("no /metrics: {}", error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -46,8 +102,10 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 
 Application::Application(const Settings& settings)
     : settings_(settings),
-      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)),
-      http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }),
+      metrics_(make_metrics(settings)),
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), metrics_.get()),
+      http_(http_options(settings, router_, [this] { chat_routes_->stop_waiting(); }),
+            [this](Exchange& exchange) { handle(exchange); }),
       limits_(settings.rate_limits, settings.trusted_proxies) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
@@ -60,13 +118,21 @@ Application::Application(const Settings& settings)
   options.executor = [this](std::function<void()> task) { http_.post(std::move(task)); };
   ChatRouteOptions routes;
   routes.create_unknown_sessions = settings.create_unknown_sessions;
-  routes.max_in_flight = settings.chat_max_in_flight;
+  routes.places = {.max_taken = settings.chat_max_in_flight,
+                   .max_queued = settings.chat_max_queued,
+                   .max_wait = std::min(settings.chat_queue_wait, settings.chat_timeout),
+                   .executor = [this](std::function<void()> task) { post(std::move(task)); }};
+  routes.timeout = settings.chat_timeout;
   routes.heartbeat = settings.heartbeat;
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
-  std::shared_ptr<Model> model = make_model(settings);
-  assistant_ = std::make_unique<Assistant>(open_database(settings, true), std::move(model),
-                                           std::move(options));
+  std::shared_ptr<Model> model = make_model(settings, metrics_.get());
+  std::shared_ptr<Store> store = open_database(settings, true);
+  if (metrics_) {
+    model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
+    store = std::make_shared<WatchedStore>(std::move(store), *metrics_);
+  }
+  assistant_ = std::make_unique<Assistant>(std::move(store), std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   add_health_routes();
@@ -83,12 +149,12 @@ Application::~Application() {
 
 void Application::run() {
   http_.listen();
-  const bool v6 = settings_.host.find(':') != std::string::npos;
-  spdlog::info("serving on http://{}{}{}:{}/ with database {} and {}", v6 ? "[" : "",
-               settings_.host, v6 ? "]" : "", http_.port(), settings_.database_url,
+  spdlog::info("serving on {}/ with database {} and {}", url_of(settings_.host, http_.port()),
+               settings_.database_url,
                settings_.demo() ? "the offline demo model (no GEMINI_API_KEY)"
                                 : "model " + settings_.gemini.model);
   if (settings_.debug) spdlog::warn("DEBUG is on: not for a public server");
+  const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   http_.run();
   spdlog::info("stopped");
 }
@@ -106,6 +172,19 @@ void Application::handle(Exchange& exchange) {
   } else {
     router_.handle(exchange);
   }
+}
+
+void Application::post(std::function<void()> task) {
+  http_.post([this, task = std::move(task)] {
+    std::shared_lock running(running_);
+    if (!closed_) task();
+  });
+}
+
+std::string Application::metrics_text() {
+  return metrics_->text({.http = http_.stats(),
+                         .places = chat_routes_->places(),
+                         .wal_bytes = wal_bytes(settings_.database_url)});
 }
 
 void Application::add_health_routes() {

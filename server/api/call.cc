@@ -24,6 +24,7 @@ httplib::Response AnswerContext::response(int status, const Json& body,
 
 void AnswerContext::log(int status) const {
   const auto took = std::chrono::steady_clock::now() - since;
+  if (observer) observer->answered(route_number, method, status, took);
   const auto field = [](const char* name, const std::string& value) {
     return value.empty() ? std::string() : name + value;
   };

@@ -13,6 +13,7 @@
 
 #include "api/json.h"
 #include "api/refusal.h"
+#include "api/request_observer.h"
 #include "http/http_server.h"
 
 namespace twinchat::server {
@@ -36,6 +37,10 @@ struct AnswerContext {
   // A hash of the session's id, never the id; empty when there is no session in it.
   std::string session = {};
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+  // Hears of the answer; null where nobody counts.
+  RequestObserver* observer = nullptr;
+  // What the observer calls the route.
+  std::size_t route_number = 0;
 
   httplib::Response empty_response(int status, const HeaderList& further = {}) const;
   httplib::Response response(int status, const Json& body, const HeaderList& further = {}) const;
@@ -63,6 +68,8 @@ class LateAnswer {
 
   // Called when the client goes away.
   void on_close(std::function<void()> gone) { reply_->on_close(std::move(gone)); }
+  // See Reply.
+  bool client_left() const { return reply_->client_left(); }
 
  private:
   std::shared_ptr<Reply> reply_;

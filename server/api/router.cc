@@ -29,6 +29,19 @@ bool matches(std::string_view pattern, std::string_view path, std::string& param
   return true;
 }
 
+// The context of a request that is being worked on.
+struct ActiveContext : AnswerContext {
+  explicit ActiveContext(RequestObserver* the_observer) {
+    observer = the_observer;
+    if (observer) observer->entered();
+  }
+  ~ActiveContext() {
+    if (observer) observer->left();
+  }
+  ActiveContext(const ActiveContext&) = delete;
+  ActiveContext& operator=(const ActiveContext&) = delete;
+};
+
 bool is_preflight(const httplib::Request& request) {
   return request.method == "OPTIONS" && request.has_header("Origin") &&
          request.has_header("Access-Control-Request-Method");
@@ -48,7 +61,10 @@ std::string Router::Route::allow() const {
 void Router::add(const std::string& method, const std::string& pattern, Handler handler) {
   const auto route = std::find_if(routes_.begin(), routes_.end(),
                                   [&](const Route& r) { return r.pattern == pattern; });
-  Route& target = route == routes_.end() ? routes_.emplace_back(Route{pattern, {}}) : *route;
+  Route& target =
+      route == routes_.end()
+          ? routes_.emplace_back(Route{pattern, observer_ ? observer_->add_route(pattern) : 0})
+          : *route;
   target.methods[method] = std::move(handler);
 }
 
@@ -62,7 +78,7 @@ const Router::Route* Router::find(std::string_view path, std::string& parameter)
 }
 
 void Router::handle(Exchange& exchange) const {
-  auto context = std::make_shared<AnswerContext>();
+  const auto context = std::make_shared<ActiveContext>(observer_);
   const auto refuse = [&](const Refusal& refusal) {
     Call(exchange, context, {}).answer(refusal.status, refusal.body, headers_of(refusal));
   };
@@ -102,7 +118,10 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
        is_preflight(request));
   std::string parameter;
   const Route* route = find(path, parameter);
-  if (route) context->route = route->pattern;
+  if (route) {
+    context->route = route->pattern;
+    context->route_number = route->number;
+  }
   Call call(exchange, context, std::move(parameter));
 
   if (!rules_.allows_host(request.get_header_value("Host"))) {
@@ -129,10 +148,14 @@ httplib::Response Router::error_answer(const ErrorCause& cause) const {
       std::find(kMethods.begin(), kMethods.end(), cause.head.method) != kMethods.end();
   context.method = known ? std::string(cause.head.method) : "-";
   context.since = cause.since;
+  context.observer = observer_;
   fill(context, path, cause.head.field("x-request-id"), cause.head.field("traceparent"),
        cause.head.field("origin"), false);
   std::string parameter;
-  if (const Route* route = find(path, parameter)) context.route = route->pattern;
+  if (const Route* route = find(path, parameter)) {
+    context.route = route->pattern;
+    context.route_number = route->number;
+  }
   context.log(cause.status);
   HeaderList further;
   if (cause.status == 503) further.emplace_back("Retry-After", "2");

@@ -20,7 +20,9 @@ class Router {
  public:
   using Handler = std::function<void(Call&)>;
 
-  explicit Router(AccessRules rules) : rules_(std::move(rules)) {}
+  // The observer, if there is one, must outlive the last answer.
+  explicit Router(AccessRules rules, RequestObserver* observer = nullptr)
+      : rules_(std::move(rules)), observer_(observer) {}
 
   // Serves `method` on `pattern`, which ends with a slash and is found with and without it. A {} in
   // it stands for one segment. What was added first is tried first. GET serves HEAD as well.
@@ -36,7 +38,8 @@ class Router {
  private:
   struct Route {
     std::string pattern;
-    std::map<std::string, Handler> methods;
+    std::size_t number = 0;  // with the observer
+    std::map<std::string, Handler> methods = {};
     std::string allow() const;
   };
 
@@ -47,6 +50,7 @@ class Router {
   void dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const;
 
   AccessRules rules_;
+  RequestObserver* const observer_;
   std::vector<Route> routes_;
 };
 

@@ -16,6 +16,12 @@
 
 namespace twinchat::server {
 
+// Where to listen.
+struct ListenAddress {
+  std::string host = {};
+  int port = 0;
+};
+
 // What the server is told, checked and typed. The defaults are in the table of setting_table(),
 // which also has the words for --help and .env.example; a Settings made without load_settings()
 // holds the bare C++ defaults below and is of use to tests only.
@@ -43,6 +49,10 @@ struct Settings {
   std::chrono::milliseconds drain_delay{0};
   // TRUSTED_PROXIES: from whom X-Forwarded-For is believed.
   std::vector<AddressRange> trusted_proxies = {};
+  // METRICS_ADDRESS: where /metrics is; nullopt: nowhere.
+  std::optional<ListenAddress> metrics_address = {};
+  // Somebody asked for that address; otherwise the server does without when it is taken.
+  bool metrics_address_given = false;
   // LOG_LEVEL: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
 
@@ -62,8 +72,12 @@ struct Settings {
   std::size_t history_tokens = 0;
   // CHAT_TIMEOUT: the end of a turn, waiting and all attempts included.
   std::chrono::milliseconds chat_timeout{0};
-  // CHAT_MAX_IN_FLIGHT: turns at the same time; one more is 503.
+  // CHAT_MAX_IN_FLIGHT: turns at the same time; one more waits.
   std::size_t chat_max_in_flight = 0;
+  // CHAT_MAX_QUEUED, CHAT_QUEUE_WAIT: how many messages wait for their turn, and how long; then
+  // 503.
+  std::size_t chat_max_queued = 0;
+  std::chrono::milliseconds chat_queue_wait{0};
   // CHAT_RATE_LIMITS: how often who may ask for what.
   RateLimits rate_limits = {};
   // CHAT_CREATE_UNKNOWN_SESSIONS: a message to an unknown session id that is a UUID creates it.

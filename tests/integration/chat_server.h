@@ -48,6 +48,8 @@ class ChatServer {
   int stop(int signal);
 
   const std::string& base_url() const { return base_url_; }
+  // Where the metrics are, without the path.
+  const std::string& metrics_url() const { return metrics_url_; }
   GeminiStandIn& gemini() { return gemini_; }
   Process& process() { return *process_; }
   // All that the server wrote since the first start.
@@ -58,6 +60,9 @@ class ChatServer {
   HttpResponse post(std::string_view target, std::string_view json, HttpHeaders headers = {}) const;
   HttpResponse request(std::string_view method, std::string_view target, HttpHeaders headers = {},
                        std::string_view body = {}) const;
+
+  // What /metrics says of that series; 0 when it is not there.
+  double metric(std::string_view series) const;
 
   // The id of a new session.
   std::string new_session() const;
@@ -79,6 +84,7 @@ class ChatServer {
   std::map<std::string, std::string> environment_;
   std::unique_ptr<Process> process_;
   std::string base_url_;
+  std::string metrics_url_;
   std::string earlier_log_;
 };
 

@@ -68,6 +68,23 @@ Client::ModelState& Client::state(const std::string& model) {
       .first->second;
 }
 
+void Client::on_outcome(const std::string& model, CircuitBreaker::Pass pass, Outcome outcome) {
+  CircuitBreaker& breaker = state(model).breaker;
+  const bool was_open = breaker.open();
+  switch (outcome) {
+    case Outcome::kSuccess:
+      breaker.on_success(loop->now(), pass);
+      break;
+    case Outcome::kFailure:
+      breaker.on_failure(loop->now(), pass);
+      break;
+    case Outcome::kNeither:
+      breaker.on_neither(pass);
+      break;
+  }
+  if (breaker.open() != was_open && options.on_breaker) options.on_breaker(model, breaker.open());
+}
+
 void Client::begin(std::shared_ptr<Call> call) {
   calls_.insert(call);
   call->begin();
@@ -431,19 +448,16 @@ void Call::conclude() {
 }
 
 void Call::record_success() {
-  const auto pass = std::exchange(pass_, std::nullopt);
-  if (pass) client_->state(model()).breaker.on_success(client_->loop->now(), *pass);
+  report(Client::Outcome::kSuccess);
 }
 
 void Call::record_outcome(const Error& error) {
+  report(is_outage(error) ? Client::Outcome::kFailure : Client::Outcome::kNeither);
+}
+
+void Call::report(Client::Outcome outcome) {
   const auto pass = std::exchange(pass_, std::nullopt);
-  if (!pass) return;
-  auto& breaker = client_->state(model()).breaker;
-  if (is_outage(error)) {
-    breaker.on_failure(client_->loop->now(), *pass);
-  } else {
-    breaker.on_neither(*pass);
-  }
+  if (pass) client_->on_outcome(model(), *pass, outcome);
 }
 
 void Call::attempt_failed(Error error, std::optional<ModelAnswer> answer) {
@@ -501,7 +515,7 @@ void Call::finish(Result<ModelAnswer> result) {
   client_->loop->cancel(pause_timer_);
   if (transfer_ != 0) client_->loop->abort(std::exchange(transfer_, 0));
   // Neither good nor bad was heard: a probe that was cut off must not stay one.
-  if (pass_) client_->state(model()).breaker.on_neither(*std::exchange(pass_, std::nullopt));
+  report(Client::Outcome::kNeither);
   client_->leave_queue(*this);
   release_slot();
   client_->ended(self);

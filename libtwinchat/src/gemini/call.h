@@ -40,6 +40,10 @@ class Client {
 
   ModelState& state(const std::string& model);
 
+  // How an attempt that the model's breaker allowed ended.
+  enum class Outcome { kSuccess, kFailure, kNeither };
+  void on_outcome(const std::string& model, CircuitBreaker::Pass pass, Outcome outcome);
+
   // Calls begin here and are kept until they end.
   void begin(std::shared_ptr<Call> call);
   void ended(const std::shared_ptr<Call>& call);
@@ -114,6 +118,7 @@ class Call final : public TransferHandler, public std::enable_shared_from_this<C
   // How the attempt ended, for the breaker; the first word on it holds.
   void record_success();
   void record_outcome(const Error& error);
+  void report(Client::Outcome outcome);
   // Ends with what was shown, cut off by `error`, or with the error when nothing was.
   void end_broken(Error error);
   void finish(Result<ModelAnswer> result);
