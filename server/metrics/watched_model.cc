@@ -72,9 +72,9 @@ ModelAnswer WatchedModel::generate(const GenerateRequest& request, const CallOpt
   }
 }
 
-void WatchedModel::start(GenerateRequest request, CallOptions options, OnAnswer on_answer) {
+void WatchedModel::start(const GenerateRequest& request, CallOptions options, OnAnswer on_answer) {
   const auto call = std::make_shared<WatchedCall>(metrics_);
-  model_->start(std::move(request), watched(std::move(options), call),
+  model_->start(request, watched(std::move(options), call),
                 [call, on_answer = std::move(on_answer)](Result<ModelAnswer> answer) {
                   if (answer.ok()) {
                     call->on_answer(answer.value());

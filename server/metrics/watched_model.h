@@ -19,7 +19,7 @@ class WatchedModel final : public Model {
 
   std::string name() const override { return model_->name(); }
   ModelAnswer generate(const GenerateRequest& request, const CallOptions& options) override;
-  void start(GenerateRequest request, CallOptions options, OnAnswer on_answer) override;
+  void start(const GenerateRequest& request, CallOptions options, OnAnswer on_answer) override;
 
  private:
   const std::shared_ptr<Model> model_;
