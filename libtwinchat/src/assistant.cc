@@ -67,13 +67,6 @@ AssistantOptions checked(AssistantOptions options) {
   return options;
 }
 
-void check_details(const UserDetailsUpdate& update) {
-  const auto found = problems(update);
-  if (!found.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, found.front().field + ": " + found.front().message);
-  }
-}
-
 }  // namespace
 
 // The sends of an assistant, in one lane a session.

@@ -49,6 +49,11 @@ Error as_error(const std::exception_ptr& thrown) {
 
 }  // namespace
 
+void check_details(const UserDetailsUpdate& update) {
+  const auto found = problems(update);
+  if (!found.empty()) invalid(found.front().field + ": " + found.front().message);
+}
+
 TurnRunner::TurnRunner(const TurnHouse& house, std::string session_id, std::string text,
                        SendOptions options, TurnSurroundings surroundings)
     : house_(house),
@@ -84,8 +89,7 @@ void TurnRunner::validate() const {
   if (options_.idempotency_key.size() > kMaxKeyBytes) {
     invalid("The idempotency key is longer than 255 bytes.");
   }
-  const auto found = problems(options_.details);
-  if (!found.empty()) invalid(found.front().field + ": " + found.front().message);
+  check_details(options_.details);
 }
 
 void TurnRunner::begin() {

@@ -15,6 +15,9 @@
 
 namespace twinchat {
 
+// Throws kInvalidArgument with the first problem of the details, if there is one.
+void check_details(const UserDetailsUpdate& update);
+
 // What the turns of an assistant have in common.
 struct TurnHouse {
   std::shared_ptr<Store> store;
