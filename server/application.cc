@@ -1,5 +1,6 @@
 #include "application.h"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <mutex>
@@ -46,9 +47,9 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 
 Application::Application(const Settings& settings)
     : settings_(settings),
-      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins)),
-      http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }),
-      limits_(settings.rate_limits, settings.trusted_proxies) {
+      limits_(settings.rate_limits, settings.trusted_proxies),
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
+      http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
   options.system_prompt = settings.system_prompt;
@@ -57,6 +58,7 @@ Application::Application(const Settings& settings)
   options.generation = settings.generation;
   options.refusal = settings.refusal;
   options.turn_timeout = settings.chat_timeout;
+  options.daily_tokens = settings.daily_tokens;
   options.executor = [this](std::function<void()> task) { http_.post(std::move(task)); };
   ChatRouteOptions routes;
   routes.create_unknown_sessions = settings.create_unknown_sessions;
@@ -65,11 +67,23 @@ Application::Application(const Settings& settings)
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
   std::shared_ptr<Model> model = make_model(settings);
-  assistant_ = std::make_unique<Assistant>(open_database(settings, true), std::move(model),
-                                           std::move(options));
+  store_ = open_database(settings, true);
+  assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   add_health_routes();
+}
+
+RouterOptions Application::router_options() const {
+  RouterOptions options;
+  // Of an IPv6 address the part that is one client's: as the rate limits count it.
+  options.client = [this, hash = KeyedHash(settings_.secret_key)](std::string_view peer,
+                                                                  std::string_view forwarded_for) {
+    const IpAddress network = limits_.client_of(peer, forwarded_for).network();
+    return fmt::format("{:016x}", hash({reinterpret_cast<const char*>(network.bytes.data()),
+                                        network.bytes.size()}));
+  };
+  return options;
 }
 
 Application::~Application() {
@@ -112,7 +126,11 @@ void Application::add_health_routes() {
   router_.add("GET", "/livez/", [](Call& call) { call.answer(200, {{"status", "ok"}}); });
   router_.add("GET", "/readyz/", [this](Call& call) {
     if (stopping_) throw Refusal(503, {{"status", "draining"}});
-    assistant_->find_session("");  // throws when the database cannot be read
+    try {
+      store_->check();
+    } catch (const Error& error) {
+      throw Refusal(503, {{"status", "database"}, {"error", error.what()}});
+    }
     call.answer(200, {{"status", "ok"}});
   });
 }

@@ -51,16 +51,18 @@ class Application {
  private:
   void handle(Exchange& exchange);
   void add_health_routes();
+  RouterOptions router_options() const;
 
   const Settings settings_;
   // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
+  RequestLimits limits_;
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
+  std::shared_ptr<Store> store_;
   std::unique_ptr<Assistant> assistant_;
-  RequestLimits limits_;
   std::unique_ptr<ChatRoutes> chat_routes_;
 };
 

@@ -68,7 +68,7 @@ class StreamedTurn {
   void fail(const Refusal& refusal) {
     Json data = refusal.body;
     data["http_status"] = refusal.status;
-    if (refusal.retry_after) data["retry_after"] = *refusal.retry_after;
+    if (const auto wait = answer_.retry_after(refusal)) data["retry_after"] = *wait;
     end("error", data);
   }
 
@@ -76,7 +76,7 @@ class StreamedTurn {
   void end(std::string_view event, const Json& data) {
     events_->send(event, data);
     events_->end();
-    answer_.stream_ended();
+    answer_.stream_ended(events_->bytes());
   }
 
   LateAnswer answer_;
@@ -223,6 +223,7 @@ std::shared_ptr<void> ChatRoutes::take_place() {
   if (++*places_taken_ > options_.max_in_flight) {
     Refusal refusal(503, {{"error", "Too many messages are waiting for an answer right now."}});
     refusal.retry_after = 2;
+    refusal.spread = RetrySpread::suited_to(2);
     throw refusal;
   }
   return place;
