@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <future>
 
+#include <csignal>
+
 #include "catch.h"
 #include "chat_server.h"
 #include "wait.h"
@@ -266,6 +268,7 @@ TEST_CASE(
     CHECK(server.said(id).size() == 3);
     CHECK(server.gemini().requests()[0]["body"]["contents"].size() == 1);
   }
+  CHECK(server.stop(SIGTERM) == 0);  // all of the log is there
   CHECK(server.log().find("sesame") == std::string::npos);
 }
 
