@@ -21,7 +21,7 @@ FUZZ_SECONDS ?= 300
 # Debian 12 packages, by the command or file that tells whether they are there.
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
-                 libcli11-dev libspdlog-dev
+                 libcli11-dev libspdlog-dev prometheus-cpp-dev
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
 BENCH_PACKAGES := wrk python3
 

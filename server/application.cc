@@ -3,9 +3,15 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <mutex>
+#include <optional>
+#include <system_error>
 
 #include "demo_model.h"
+#include "metrics/metrics_server.h"
+#include "metrics/watched_model.h"
+#include "metrics/watched_store.h"
 #include "twinchat/gemini.h"
 #include "twinchat/sqlite_store.h"
 
@@ -15,12 +21,28 @@ namespace {
 constexpr std::string_view kSqlite = "sqlite:///";
 constexpr std::size_t kOpenFiles = 65'536;
 
-std::shared_ptr<Model> make_model(const Settings& settings) {
+std::unique_ptr<Metrics> make_metrics(const Settings& settings) {
+  if (!settings.metrics_address) return nullptr;
+  if (settings.demo()) {
+    return std::make_unique<Metrics>(std::vector<std::string>{DemoModel().name()}, "twinchat");
+  }
+  std::vector<std::string> models{settings.gemini.model};
+  models.insert(models.end(), settings.gemini.fallback_models.begin(),
+                settings.gemini.fallback_models.end());
+  return std::make_unique<Metrics>(std::move(models), "gcp.gemini");
+}
+
+std::shared_ptr<Model> make_model(const Settings& settings, Metrics* metrics) {
   if (settings.demo()) return std::make_shared<DemoModel>();
   GeminiOptions options = settings.gemini;
   options.api_key = settings.gemini_api_key;
   options.max_in_flight = settings.chat_max_in_flight;
   options.on_warning = [](const std::string& what) { spdlog::warn("Gemini: {}", what); };
+  if (metrics) {
+    options.on_breaker = [metrics](const std::string& model, bool open) {
+      metrics->breaker_changed(model, open);
+    };
+  }
   return make_gemini_model(std::move(options));
 }
 
@@ -32,6 +54,37 @@ HttpServerOptions http_options(const Settings& settings, const Router& router) {
   options.error_answer = [&router](const ErrorCause& cause) { return router.error_answer(cause); };
   options.log = [](std::string_view what) { spdlog::warn("{}", what); };
   return options;
+}
+
+// "http://[::1]:8000"
+std::string url_of(const std::string& host, int port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", host, v6 ? "]" : "", port);
+}
+
+// The size of the database's write-ahead log; 0 when there is none.
+std::uint64_t wal_bytes(std::string_view database_url) {
+  if (!database_url.starts_with(kSqlite)) return 0;
+  std::error_code none;
+  const auto size =
+      std::filesystem::file_size(std::string(database_url.substr(kSqlite.size())) + "-wal", none);
+  return none ? 0 : size;
+}
+
+// Starts the metrics' own server. Null when nobody wants it, or when the default address is taken.
+std::unique_ptr<MetricsServer> serve_metrics(const Settings& settings,
+                                             std::function<std::string()> text) {
+  if (!settings.metrics_address) return nullptr;
+  const auto& [host, port] = *settings.metrics_address;
+  try {
+    auto server = std::make_unique<MetricsServer>(host, port, std::move(text));
+    spdlog::info("metrics at {}/metrics", url_of(host, server->port()));
+    return server;
+  } catch (const std::system_error& error) {
+    if (settings.metrics_address_given) throw;
+    spdlog::warn("no /metrics: {}", error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -48,6 +101,7 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 Application::Application(const Settings& settings)
     : settings_(settings),
       limits_(settings.rate_limits, settings.trusted_proxies),
+      metrics_(make_metrics(settings)),
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
       http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
@@ -66,8 +120,12 @@ Application::Application(const Settings& settings)
   routes.heartbeat = settings.heartbeat;
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
-  std::shared_ptr<Model> model = make_model(settings);
+  std::shared_ptr<Model> model = make_model(settings, metrics_.get());
   store_ = open_database(settings, true);
+  if (metrics_) {
+    model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
+    store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
+  }
   assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
@@ -76,6 +134,7 @@ Application::Application(const Settings& settings)
 
 RouterOptions Application::router_options() const {
   RouterOptions options;
+  options.observer = metrics_.get();
   // Of an IPv6 address the part that is one client's: as the rate limits count it.
   options.client = [this, hash = KeyedHash(settings_.secret_key)](std::string_view peer,
                                                                   std::string_view forwarded_for) {
@@ -97,12 +156,12 @@ Application::~Application() {
 
 void Application::run() {
   http_.listen();
-  const bool v6 = settings_.host.find(':') != std::string::npos;
-  spdlog::info("serving on http://{}{}{}:{}/ with database {} and {}", v6 ? "[" : "",
-               settings_.host, v6 ? "]" : "", http_.port(), settings_.database_url,
+  spdlog::info("serving on {}/ with database {} and {}", url_of(settings_.host, http_.port()),
+               settings_.database_url,
                settings_.demo() ? "the offline demo model (no GEMINI_API_KEY)"
                                 : "model " + settings_.gemini.model);
   if (settings_.debug) spdlog::warn("DEBUG is on: not for a public server");
+  const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   http_.run();
   spdlog::info("stopped");
 }
@@ -120,6 +179,10 @@ void Application::handle(Exchange& exchange) {
   } else {
     router_.handle(exchange);
   }
+}
+
+std::string Application::metrics_text() {
+  return metrics_->text({.http = http_.stats(), .wal_bytes = wal_bytes(settings_.database_url)});
 }
 
 void Application::add_health_routes() {

@@ -11,6 +11,7 @@
 #include "api/router.h"
 #include "config/settings.h"
 #include "http/http_server.h"
+#include "metrics/metrics.h"
 #include "twinchat/assistant.h"
 #include "twinchat/store.h"
 
@@ -34,7 +35,7 @@ class Application {
   Application& operator=(const Application&) = delete;
 
   // Listens, says so in the log, and serves until stop(). std::system_error when the address cannot
-  // be had.
+  // be had, or one that was named for the metrics.
   void run();
 
   // Begins the end: run() returns when the requests under way have their answers, or after
@@ -52,6 +53,7 @@ class Application {
   void handle(Exchange& exchange);
   void add_health_routes();
   RouterOptions router_options() const;
+  std::string metrics_text();
 
   const Settings settings_;
   // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
@@ -59,6 +61,7 @@ class Application {
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
   RequestLimits limits_;
+  const std::unique_ptr<Metrics> metrics_;  // null when nobody wants them; outlives what it counts
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
   std::shared_ptr<Store> store_;

@@ -22,6 +22,8 @@ httplib::Response AnswerContext::response(int status, const Json& body,
 }
 
 void AnswerContext::log(int status, std::size_t bytes) const {
+  const auto took = std::chrono::steady_clock::now() - since;
+  if (observer) observer->answered(route_number, method, status, took);
   log_access({.method = method_name(method),
               .route = route,
               .request_id = request_id,
@@ -29,7 +31,7 @@ void AnswerContext::log(int status, std::size_t bytes) const {
               .session = session,
               .client = client,
               .status = status,
-              .duration = std::chrono::steady_clock::now() - since,
+              .duration = took,
               .bytes = method == "HEAD" ? 0 : bytes});
 }
 

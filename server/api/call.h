@@ -13,6 +13,7 @@
 
 #include "api/json.h"
 #include "api/refusal.h"
+#include "api/request_observer.h"
 #include "api/retry_spread.h"
 #include "http/http_server.h"
 
@@ -41,6 +42,10 @@ struct AnswerContext {
   // The router's; outlives every answer.
   const RetrySpread* spread = nullptr;
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+  // Hears of the answer; null where nobody counts.
+  RequestObserver* observer = nullptr;
+  // What the observer calls the route.
+  std::size_t route_number = 0;
 
   httplib::Response empty_response(int status, const HeaderList& further = {}) const;
   httplib::Response response(int status, const Json& body, const HeaderList& further = {}) const;

@@ -28,6 +28,19 @@ bool matches(std::string_view pattern, std::string_view path, std::string& param
   return true;
 }
 
+// The context of a request that is being worked on.
+struct ActiveContext : AnswerContext {
+  explicit ActiveContext(RequestObserver* the_observer) {
+    observer = the_observer;
+    if (observer) observer->entered();
+  }
+  ~ActiveContext() {
+    if (observer) observer->left();
+  }
+  ActiveContext(const ActiveContext&) = delete;
+  ActiveContext& operator=(const ActiveContext&) = delete;
+};
+
 bool is_preflight(const httplib::Request& request) {
   return request.method == "OPTIONS" && request.has_header("Origin") &&
          request.has_header("Access-Control-Request-Method");
@@ -47,7 +60,10 @@ std::string Router::Route::allow() const {
 void Router::add(const std::string& method, const std::string& pattern, Handler handler) {
   const auto route = std::find_if(routes_.begin(), routes_.end(),
                                   [&](const Route& r) { return r.pattern == pattern; });
-  Route& target = route == routes_.end() ? routes_.emplace_back(Route{pattern, {}}) : *route;
+  Route& target = route == routes_.end()
+                      ? routes_.emplace_back(Route{
+                            pattern, options_.observer ? options_.observer->add_route(pattern) : 0})
+                      : *route;
   target.methods[method] = std::move(handler);
 }
 
@@ -61,7 +77,7 @@ const Router::Route* Router::find(std::string_view path, std::string& parameter)
 }
 
 void Router::handle(Exchange& exchange) const {
-  auto context = std::make_shared<AnswerContext>();
+  const auto context = std::make_shared<ActiveContext>(options_.observer);
   const auto refuse = [&](const Refusal& refusal) {
     Call(exchange, context, {}).answer(refusal.status, refusal.body, context->headers_of(refusal));
   };
@@ -106,7 +122,10 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
        {id, trace, origin, forwarded_for, is_preflight(request)});
   std::string parameter;
   const Route* route = find(path, parameter);
-  if (route) context->route = route->pattern;
+  if (route) {
+    context->route = route->pattern;
+    context->route_number = route->number;
+  }
   Call call(exchange, context, std::move(parameter));
 
   if (!rules_.allows_host(request.get_header_value("Host"))) {
@@ -128,11 +147,15 @@ httplib::Response Router::error_answer(const ErrorCause& cause) const {
   const std::string_view path = cause.head.target.substr(0, cause.head.target.find('?'));
   context.method = cause.head.method;
   context.since = cause.since;
+  context.observer = options_.observer;
   fill(context, path, cause.client_address,
        {cause.head.field("x-request-id"), cause.head.field("traceparent"),
         cause.head.field("origin"), cause.head.field("x-forwarded-for"), false});
   std::string parameter;
-  if (const Route* route = find(path, parameter)) context.route = route->pattern;
+  if (const Route* route = find(path, parameter)) {
+    context.route = route->pattern;
+    context.route_number = route->number;
+  }
   Refusal refusal(cause.status, {{"detail", cause.detail}});
   if (cause.status == 503) {
     refusal.retry_after = 2;

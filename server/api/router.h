@@ -17,6 +17,8 @@ struct RouterOptions {
   std::function<std::string(std::string_view peer, std::string_view forwarded_for)> client = {};
   // For the Retry-After of refusals that many get at once.
   RetrySpread spread = RetrySpread();
+  // Hears of every answer, and must outlive the last of them; null: nobody does.
+  RequestObserver* observer = nullptr;
 };
 
 // Finds the handler for a request and sees to everything around it: the Host check, CORS and
@@ -45,7 +47,8 @@ class Router {
  private:
   struct Route {
     std::string pattern;
-    std::map<std::string, Handler> methods;
+    std::size_t number = 0;  // with the observer
+    std::map<std::string, Handler> methods = {};
     std::string allow() const;
   };
 

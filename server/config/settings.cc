@@ -122,6 +122,22 @@ bool set_proxies(Settings& settings, const std::string& text) {
   return true;
 }
 
+bool set_metrics_address(Settings& settings, const std::string& text) {
+  settings.metrics_address.reset();
+  const std::string address = ascii_lower(trim(text));
+  if (address == "off") return true;
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0) return false;
+  const auto port = number<int>(std::string_view(address).substr(colon + 1), 0, 65535);
+  std::string host = address.substr(0, colon);
+  const bool brackets = host.starts_with('[') && host.ends_with(']');
+  if (brackets) host = host.substr(1, host.size() - 2);
+  // Only the brackets tell an IPv6 address from its port.
+  if (!port || host.empty() || brackets != (host.find(':') != std::string::npos)) return false;
+  settings.metrics_address = ListenAddress{.host = host, .port = *port};
+  return true;
+}
+
 bool set_rate_limits(Settings& settings, const std::string& text) {
   static const RateLimits defaults = RateLimits::parse(kDefaultRateLimits, {}).value();
   const auto limits = RateLimits::parse(text, defaults);
@@ -249,6 +265,12 @@ std::vector<Setting> make_table() {
                "Without it behind a proxy all visitors are one address to the rate limits.",
        .may_be_empty = true,
        .apply = set_proxies},
+      {.name = "METRICS_ADDRESS",
+       .default_value = "127.0.0.1:9464",
+       .takes = "off, or an address and a port such as 127.0.0.1:9464 or [::1]:9464",
+       .help = "Where Prometheus finds /metrics: never on the visitors' port. Port 0 takes a free "
+               "one, which the log names. When the default is taken the server goes on without.",
+       .apply = set_metrics_address},
       {.name = "LOG_LEVEL",
        .default_value = "info",
        .takes = "one of trace, debug, info, warning, error, critical and off",
@@ -450,6 +472,7 @@ class Loader {
 
   Settings load(bool for_serving) {
     for (const Setting& setting : setting_table()) take(setting);
+    settings_.metrics_address_given = find("METRICS_ADDRESS", false).has_value();
     if (settings_.system_prompt.empty()) settings_.system_prompt = kDefaultSystemPrompt;
     warn_of_unknown_names();
     if (for_serving) check_keys();
@@ -516,9 +539,9 @@ class Loader {
   }
 
   void warn_of_unknown_names() {
-    static constexpr std::array<std::string_view, 11> kOurPrefixes = {
+    static constexpr std::array<std::string_view, 12> kOurPrefixes = {
         "GEMINI_", "CHAT_", "CORS_",     "ALLOWED_", "DATABASE_", "SECRET_",
-        "LOG_",    "DEBUG", "SHUTDOWN_", "DRAIN_",   "TRUSTED_"};
+        "LOG_",    "DEBUG", "SHUTDOWN_", "DRAIN_",   "TRUSTED_",  "METRICS_"};
     for (const EnvEntry& entry : env_file_) {
       const bool ours = std::any_of(kOurPrefixes.begin(), kOurPrefixes.end(), [&](auto prefix) {
         return std::string_view(entry.name).starts_with(prefix);

@@ -18,6 +18,12 @@
 
 namespace twinchat::server {
 
+// Where to listen.
+struct ListenAddress {
+  std::string host = {};
+  int port = 0;
+};
+
 // What the server is told, checked and typed. The defaults are in the table of setting_table(),
 // which also has the words for --help and .env.example; a Settings made without load_settings()
 // holds the bare C++ defaults below and is of use to tests only.
@@ -45,6 +51,10 @@ struct Settings {
   std::chrono::milliseconds drain_delay{0};
   // TRUSTED_PROXIES: from whom X-Forwarded-For is believed.
   std::vector<AddressRange> trusted_proxies = {};
+  // METRICS_ADDRESS: where /metrics is; nullopt: nowhere.
+  std::optional<ListenAddress> metrics_address = {};
+  // Somebody asked for that address; otherwise the server does without when it is taken.
+  bool metrics_address_given = false;
   // LOG_LEVEL: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
   // LOG_FORMAT: how a line of the log is written.

@@ -28,6 +28,7 @@ ChatServer::ChatServer(ChatServerOptions options) {
                   {"GEMINI_BASE_URL", gemini_.base_url()},
                   {"GEMINI_MAX_ATTEMPTS", "1"},
                   {"DATABASE_URL", "sqlite:///chat.db"},
+                  {"METRICS_ADDRESS", "127.0.0.1:0"},
                   {"CHAT_RATE_LIMITS", "off"}};
   for (auto& [name, value] : options.env) environment_[name] = value;
   std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
@@ -36,10 +37,18 @@ ChatServer::ChatServer(ChatServerOptions options) {
 
 void ChatServer::start() {
   process_ = start_program({"serve", "--port", "0"}, environment_, folder_.path());
-  const auto line = process_->wait_for_line("serving on http://");
-  if (!line) throw std::runtime_error("the server did not start:\n" + process_->errors());
-  const std::size_t begin = line->find("http://");
-  base_url_ = line->substr(begin, line->find("/ ", begin) - begin);
+  // The URL in the line with `part` in it, up to `end`.
+  const auto url = [this](std::string_view part, std::string_view end) {
+    const auto line = process_->wait_for_line(part);
+    if (!line) throw std::runtime_error("the server did not start:\n" + process_->errors());
+    const std::size_t begin = line->find("http://");
+    return line->substr(begin, line->find(end, begin) - begin);
+  };
+  base_url_ = url("serving on http://", "/ ");
+  const auto metrics = environment_.find("METRICS_ADDRESS");
+  if (metrics != environment_.end() && metrics->second != "off") {
+    metrics_url_ = url("metrics at http://", "/metrics");
+  }
 }
 
 int ChatServer::stop(int signal) {

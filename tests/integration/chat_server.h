@@ -48,6 +48,8 @@ class ChatServer {
   int stop(int signal);
 
   const std::string& base_url() const { return base_url_; }
+  // Where the metrics are, without the path.
+  const std::string& metrics_url() const { return metrics_url_; }
   GeminiStandIn& gemini() { return gemini_; }
   Process& process() { return *process_; }
   // All that the server wrote since the first start.
@@ -79,6 +81,7 @@ class ChatServer {
   std::map<std::string, std::string> environment_;
   std::unique_ptr<Process> process_;
   std::string base_url_;
+  std::string metrics_url_;
   std::string earlier_log_;
 };
 

@@ -632,6 +632,33 @@ TEST_CASE("Retries are a share of the calls, so that an outage is not doubled") 
   CHECK(bench.loop->sent().size() <= 120);
 }
 
+TEST_CASE("Whoever wants to know hears of a breaker that opens, and closes, once each") {
+  std::vector<std::string> heard;
+  CallBench bench({.model = "m",
+                   .retry = {.max_attempts = 1},
+                   .breaker = {.min_calls = 3, .open_for = 5s},
+                   .on_breaker = [&heard](const std::string& model, bool open) {
+                     heard.push_back(model + (open ? " open" : " closed"));
+                   }});
+  const auto fail = [&bench] {
+    bench.loop->play(ends(lost("CONNECT")));
+    bench.stream();
+    bench.loop->run();
+  };
+  for (int i = 0; i < 2; ++i) fail();
+  CHECK(heard.empty());
+  fail();
+  CHECK(heard == std::vector<std::string>{"m open"});
+  bench.loop->run_to(5'000ms);
+  fail();
+  CHECK(heard.size() == 1);
+  bench.loop->run_to(10'000ms);
+  bench.loop->play(streams({event(json_answer("Hi"))}));
+  bench.stream();
+  bench.loop->run();
+  CHECK(heard == std::vector<std::string>{"m open", "m closed"});
+}
+
 TEST_CASE("The breaker opens for a model that is down, and closes by a probe") {
   CallBench bench(
       {.retry = {.max_attempts = 1}, .breaker = {.window = 30s, .min_calls = 3, .open_for = 5s}});

@@ -96,6 +96,9 @@ struct GeminiOptions {
   // Told in plain words about what an operator should know (a model that is being retired). Called
   // on the client's I/O thread; must not block.
   std::function<void(const std::string&)> on_warning = {};
+  // Told when a model's breaker opens (it fails and is left alone) and when it closes (it answers
+  // again). Called on the client's I/O thread; must not block or throw.
+  std::function<void(const std::string& model, bool open)> on_breaker = {};
 };
 
 // A model that asks Google's Gemini API over HTTP (generateContent, or streamGenerateContent when

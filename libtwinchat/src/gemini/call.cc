@@ -64,6 +64,23 @@ Client::ModelState& Client::state(const std::string& model) {
       .first->second;
 }
 
+void Client::on_outcome(const std::string& model, Outcome outcome) {
+  CircuitBreaker& breaker = state(model).breaker;
+  const bool was_open = breaker.open();
+  switch (outcome) {
+    case Outcome::kSuccess:
+      breaker.on_success(loop->now());
+      break;
+    case Outcome::kFailure:
+      breaker.on_failure(loop->now());
+      break;
+    case Outcome::kNeither:
+      breaker.on_neither();
+      break;
+  }
+  if (breaker.open() != was_open && options.on_breaker) options.on_breaker(model, breaker.open());
+}
+
 void Client::begin(std::shared_ptr<Call> call) {
   calls_.insert(call);
   call->begin();
@@ -418,17 +435,13 @@ void Call::conclude() {
 
 void Call::record_success() {
   if (!std::exchange(outcome_due_, false)) return;
-  client_->state(model()).breaker.on_success(client_->loop->now());
+  client_->on_outcome(model(), Client::Outcome::kSuccess);
 }
 
 void Call::record_outcome(const Error& error) {
   if (!std::exchange(outcome_due_, false)) return;
-  auto& breaker = client_->state(model()).breaker;
-  if (is_outage(error)) {
-    breaker.on_failure(client_->loop->now());
-  } else {
-    breaker.on_neither();
-  }
+  client_->on_outcome(model(),
+                      is_outage(error) ? Client::Outcome::kFailure : Client::Outcome::kNeither);
 }
 
 void Call::attempt_failed(Error error, std::optional<ModelAnswer> answer) {
@@ -486,7 +499,9 @@ void Call::finish(Result<ModelAnswer> result) {
   client_->loop->cancel(pause_timer_);
   if (transfer_ != 0) client_->loop->abort(std::exchange(transfer_, 0));
   // Neither good nor bad was heard: a probe that was cut off must not stay one.
-  if (std::exchange(outcome_due_, false)) client_->state(model()).breaker.on_neither();
+  if (std::exchange(outcome_due_, false)) {
+    client_->on_outcome(model(), Client::Outcome::kNeither);
+  }
   client_->leave_queue(*this);
   release_slot();
   client_->ended(self);

@@ -41,6 +41,10 @@ class Client {
   std::vector<std::string> models() const;
   ModelState& state(const std::string& model);
 
+  // How an attempt that the model's breaker allowed ended.
+  enum class Outcome { kSuccess, kFailure, kNeither };
+  void on_outcome(const std::string& model, Outcome outcome);
+
   // Calls begin here and are kept until they end.
   void begin(std::shared_ptr<Call> call);
   void ended(const std::shared_ptr<Call>& call);
