@@ -140,6 +140,7 @@ class UnreadServer {
         std::vector<std::string>{"/bin/sh", "-c", "exec \"$0\" serve --port 0 2>log",
                                  TWINCHAT_SERVER},
         ProcessOptions{.env = {{"DEBUG", "True"},
+                               {"METRICS_ADDRESS", "off"},
                                {"LOG_FORMAT", "json"},
                                {"DATABASE_URL", "memory:"},
                                {"CHAT_RATE_LIMITS", "off"}},

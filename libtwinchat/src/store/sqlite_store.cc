@@ -173,8 +173,10 @@ constexpr char kTokensOfDay[] = "SELECT tokens FROM twinchat_day WHERE day = ?";
 constexpr char kAddTokens[] =
     "INSERT INTO twinchat_day (day, tokens) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET tokens = "
     "tokens + excluded.tokens";
-// Changes nothing, and is written all the same.
-constexpr char kTryWriting[] = "UPDATE twinchat_schema SET version = version WHERE part = 'store'";
+// Together they change nothing and are written all the same; SQLite would leave out an update to
+// the same value.
+constexpr char kTryWriting[] = "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0)";
+constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
 
 // "2026-11-23"
 std::string day_of(Timestamp time) {
@@ -390,6 +392,7 @@ class SqliteStore final : public Store {
     if (!writer_.refuses()) return;
     writer_.run([](Connection& connection) {
       Query(connection, kTryWriting).run();
+      Query(connection, kTriedWriting).run();
       return true;
     });
   }
