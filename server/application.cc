@@ -46,12 +46,14 @@ std::shared_ptr<Model> make_model(const Settings& settings, Metrics* metrics) {
   return make_gemini_model(std::move(options));
 }
 
-HttpServerOptions http_options(const Settings& settings, const Router& router) {
+HttpServerOptions http_options(const Settings& settings, const Router& router,
+                               std::function<void()> on_drain) {
   HttpServerOptions options;
   options.host = settings.host;
   options.port = settings.port;
   options.limits.body_bytes = settings.max_body_bytes;
   options.error_answer = [&router](const ErrorCause& cause) { return router.error_answer(cause); };
+  options.on_drain = std::move(on_drain);
   options.log = [](std::string_view what) { spdlog::warn("{}", what); };
   return options;
 }
@@ -102,8 +104,15 @@ Application::Application(const Settings& settings)
     : settings_(settings),
       limits_(settings.rate_limits, settings.trusted_proxies),
       metrics_(make_metrics(settings)),
+<<<<<<< HEAD
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
       http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }) {
+=======
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), metrics_.get()),
+      http_(http_options(settings, router_, [this] { chat_routes_->stop_waiting(); }),
+            [this](Exchange& exchange) { handle(exchange); }),
+      limits_(settings.rate_limits, settings.trusted_proxies) {
+>>>>>>> main
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
   options.system_prompt = settings.system_prompt;
@@ -116,7 +125,11 @@ Application::Application(const Settings& settings)
   options.executor = [this](std::function<void()> task) { http_.post(std::move(task)); };
   ChatRouteOptions routes;
   routes.create_unknown_sessions = settings.create_unknown_sessions;
-  routes.max_in_flight = settings.chat_max_in_flight;
+  routes.places = {.max_taken = settings.chat_max_in_flight,
+                   .max_queued = settings.chat_max_queued,
+                   .max_wait = std::min(settings.chat_queue_wait, settings.chat_timeout),
+                   .executor = [this](std::function<void()> task) { post(std::move(task)); }};
+  routes.timeout = settings.chat_timeout;
   routes.heartbeat = settings.heartbeat;
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
@@ -181,8 +194,17 @@ void Application::handle(Exchange& exchange) {
   }
 }
 
+void Application::post(std::function<void()> task) {
+  http_.post([this, task = std::move(task)] {
+    std::shared_lock running(running_);
+    if (!closed_) task();
+  });
+}
+
 std::string Application::metrics_text() {
-  return metrics_->text({.http = http_.stats(), .wal_bytes = wal_bytes(settings_.database_url)});
+  return metrics_->text({.http = http_.stats(),
+                         .places = chat_routes_->places(),
+                         .wal_bytes = wal_bytes(settings_.database_url)});
 }
 
 void Application::add_health_routes() {

@@ -81,6 +81,8 @@ class LateAnswer {
 
   // Called when the client goes away.
   void on_close(std::function<void()> gone) { reply_->on_close(std::move(gone)); }
+  // See Reply.
+  bool client_left() const { return reply_->client_left(); }
 
  private:
   void send(httplib::Response response);

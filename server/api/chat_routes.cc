@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <stop_token>
 
 #include "api/error_table.h"
@@ -39,16 +40,14 @@ Refusal logged_refusal(const Error& error) {
 class StreamedTurn {
  public:
   // Answers the request with a stream and sends the first event.
-  StreamedTurn(LateAnswer answer, const std::string& session_id) : answer_(std::move(answer)) {
-    answer_.on_close([gone = gone_]() mutable { gone.request_stop(); });
-    events_ = std::make_shared<EventStream>(
-        answer_.begin_stream({{"Content-Type", "text/event-stream"}, {"X-Accel-Buffering", "no"}}));
+  StreamedTurn(std::shared_ptr<LateAnswer> answer, const std::string& session_id)
+      : answer_(std::move(answer)) {
+    events_ = std::make_shared<EventStream>(answer_->begin_stream(
+        {{"Content-Type", "text/event-stream"}, {"X-Accel-Buffering", "no"}}));
     events_->send("session", {{"session_id", session_id}});
   }
 
   const std::shared_ptr<EventStream>& events() const { return events_; }
-  // Stops when the client goes away.
-  std::stop_token stop_token() const { return gone_.get_token(); }
 
   // A piece of the answer. False when it reaches nobody any more.
   bool add(std::string_view text) {
@@ -76,11 +75,10 @@ class StreamedTurn {
   void end(std::string_view event, const Json& data) {
     events_->send(event, data);
     events_->end();
-    answer_.stream_ended(events_->bytes());
+    answer_->stream_ended(events_->bytes());
   }
 
-  LateAnswer answer_;
-  std::stop_source gone_;
+  const std::shared_ptr<LateAnswer> answer_;
   std::shared_ptr<EventStream> events_;
   bool said_something_ = false;
 };
@@ -91,14 +89,23 @@ struct ChatRoutes::Question {
   std::string session_id;
   std::string text;
   SendOptions options;
-  // Counts among the turns at the same time for as long as it is held.
-  std::shared_ptr<void> place;
+  std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
+
+  // What is left of its time is the turn's.
+  SendOptions options_for(std::chrono::milliseconds timeout) const {
+    SendOptions given = options;
+    const auto waited = std::chrono::steady_clock::now() - arrived;
+    given.timeout = std::max(std::chrono::milliseconds(0),
+                             std::chrono::ceil<std::chrono::milliseconds>(timeout - waited));
+    return given;
+  }
 };
 
 ChatRoutes::ChatRoutes(Assistant& assistant, RequestLimits& limits, ChatRouteOptions options)
     : assistant_(assistant),
       limits_(limits),
       options_(std::move(options)),
+      places_(options_.places),
       heartbeat_(options_.heartbeat) {}
 
 void ChatRoutes::add_to(Router& router) {
@@ -157,32 +164,39 @@ void ChatRoutes::update_user_details(Call& call) {
 
 void ChatRoutes::message(Call& call) {
   Question question = read_question(call);
-  // A client that goes away does not stop the turn: the answer will be in the history.
-  auto later = std::make_shared<LateAnswer>(call.later());
-  assistant_.start_send(
-      question.session_id, question.text, std::move(question.options),
-      [this, later, client = limits_.client_of(call), place = question.place](Result<Turn> result) {
-        if (!result && result.error().code() == ErrorCode::kNotFound) {
-          limits_.miss(client);
-        }
-        if (!result) return later->send(logged_refusal(result.error()));
-        const Turn& turn = result.value();
-        later->send(200, to_json(turn), replay_header(turn));
-      });
+  const auto later = std::make_shared<LateAnswer>(call.later());
+  // Once it has begun, a client that goes away does not stop the turn: the answer will be in the
+  // history.
+  when_placed(later, {}, [this, later, question, client = limits_.client_of(call)](auto place) {
+    assistant_.start_send(question.session_id, question.text,
+                          question.options_for(options_.timeout),
+                          [this, later, client, place](Result<Turn> result) {
+                            if (!result && result.error().code() == ErrorCode::kNotFound)
+                              limits_.miss(client);
+                            if (!result) return later->send(logged_refusal(result.error()));
+                            const Turn& turn = result.value();
+                            later->send(200, to_json(turn), replay_header(turn));
+                          });
+  });
 }
 
 void ChatRoutes::stream(Call& call) {
   Question question = read_question(call);
   if (!question.options.create_session) found_session(call, question.session_id);
-  const auto streamed = std::make_shared<StreamedTurn>(call.later(), question.session_id);
-  heartbeat_.watch(streamed->events());
-  question.options.stop_token = streamed->stop_token();
-  question.options.on_text = [streamed](std::string_view text) { return streamed->add(text); };
-  assistant_.start_send(question.session_id, question.text, std::move(question.options),
-                        [streamed, place = question.place](Result<Turn> result) {
-                          if (!result) return streamed->fail(logged_refusal(result.error()));
-                          streamed->finish(result.value());
-                        });
+  const std::stop_source gone;
+  question.options.stop_token = gone.get_token();
+  const auto later = std::make_shared<LateAnswer>(call.later());
+  when_placed(later, gone, [this, later, question](auto place) {
+    const auto streamed = std::make_shared<StreamedTurn>(later, question.session_id);
+    heartbeat_.watch(streamed->events());
+    SendOptions options = question.options_for(options_.timeout);
+    options.on_text = [streamed](std::string_view text) { return streamed->add(text); };
+    assistant_.start_send(question.session_id, question.text, std::move(options),
+                          [streamed, place](Result<Turn> result) {
+                            if (!result) return streamed->fail(logged_refusal(result.error()));
+                            streamed->finish(result.value());
+                          });
+  });
 }
 
 void ChatRoutes::about_session(Call& call, std::string_view session_id) const {
@@ -211,22 +225,29 @@ ChatRoutes::Question ChatRoutes::read_question(Call& call) {
   if (auto key = idempotency_key(call.request())) {
     question.options.idempotency_key = std::move(*key);
   }
-  question.place = take_place();
   question.options.create_session =
       options_.create_unknown_sessions && is_uuid(question.session_id);
   question.options.executor = options_.executor;
   return question;
 }
 
-std::shared_ptr<void> ChatRoutes::take_place() {
-  std::shared_ptr<void> place(places_taken_.get(), [taken = places_taken_](void*) { --*taken; });
-  if (++*places_taken_ > options_.max_in_flight) {
-    Refusal refusal(503, {{"error", "Too many messages are waiting for an answer right now."}});
-    refusal.retry_after = 2;
-    refusal.spread = RetrySpread::suited_to(2);
-    throw refusal;
-  }
-  return place;
+void ChatRoutes::when_placed(const std::shared_ptr<LateAnswer>& later, const std::stop_source& gone,
+                             std::function<void(TurnPlaces::Place)> start) {
+  const TurnPlaces::Ticket ticket = places_.ticket();
+  later->on_close([gone, ticket]() mutable {
+    gone.request_stop();
+    ticket.leave();
+  });
+  places_.take(ticket, {.on_place = std::move(start),
+                        .on_shed =
+                            [later](ShedReason) {
+                              Refusal refusal(503, {{"error",
+                                                     "Too many messages are waiting for an answer "
+                                                     "right now."}});
+                              refusal.retry_after = 2;
+                              later->send(refusal);
+                            },
+                        .still_there = [later] { return !later->client_left(); }});
 }
 
 void ChatRoutes::answer_session(Call& call, int status, const Session& session) {

@@ -1,13 +1,13 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
+#include <functional>
 #include <memory>
 
 #include "api/event_stream.h"
 #include "api/request_limits.h"
 #include "api/router.h"
+#include "api/turn_places.h"
 #include "limits/keyed_hash.h"
 #include "twinchat/assistant.h"
 
@@ -16,8 +16,10 @@ namespace twinchat::server {
 struct ChatRouteOptions {
   // A message to an unknown session id that is a UUID creates the session.
   bool create_unknown_sessions = true;
-  // Turns at the same time; one more is answered 503.
-  std::size_t max_in_flight = 1024;
+  // How many messages at the same time, and how many more wait for how long; beyond that 503.
+  TurnPlacesOptions places = {};
+  // The time for one message, counted from its arrival.
+  std::chrono::milliseconds timeout{180'000};
   // How long a stream may be silent.
   std::chrono::milliseconds heartbeat{10'000};
   // Where turns are worked on.
@@ -38,6 +40,11 @@ class ChatRoutes {
   // Puts the routes on the table. `this` must outlive the router's use.
   void add_to(Router& router);
 
+  // The server is going down: messages that wait for a place are answered 503.
+  void stop_waiting() { places_.close_queue(); }
+
+  TurnPlacesStats places() const { return places_.stats(); }
+
  private:
   struct Question;
 
@@ -52,16 +59,16 @@ class ChatRoutes {
   void about_session(Call& call, std::string_view session_id) const;
   // The session. Refusal 404, which counts against the client, when it is not there.
   Session found_session(Call& call, const std::string& session_id);
-  // Refusal 503 when all places are taken.
-  std::shared_ptr<void> take_place();
+  // Runs `start` as soon as there is a place: now, or later on a thread of the places' executor.
+  // Without one in time the answer is 503. `gone` is stopped when the client goes away.
+  void when_placed(const std::shared_ptr<LateAnswer>& later, const std::stop_source& gone,
+                   std::function<void(TurnPlaces::Place)> start);
   void answer_session(Call& call, int status, const Session& session);
 
   Assistant& assistant_;
   RequestLimits& limits_;
   const ChatRouteOptions options_;
-  // Shared with the places: the last of them may be given back when this is gone.
-  const std::shared_ptr<std::atomic<std::size_t>> places_taken_ =
-      std::make_shared<std::atomic<std::size_t>>(0);
+  TurnPlaces places_;
   Heartbeat heartbeat_;
 };
 

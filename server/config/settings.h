@@ -76,8 +76,12 @@ struct Settings {
   std::size_t history_tokens = 0;
   // CHAT_TIMEOUT: the end of a turn, waiting and all attempts included.
   std::chrono::milliseconds chat_timeout{0};
-  // CHAT_MAX_IN_FLIGHT: turns at the same time; one more is 503.
+  // CHAT_MAX_IN_FLIGHT: turns at the same time; one more waits.
   std::size_t chat_max_in_flight = 0;
+  // CHAT_MAX_QUEUED, CHAT_QUEUE_WAIT: how many messages wait for their turn, and how long; then
+  // 503.
+  std::size_t chat_max_queued = 0;
+  std::chrono::milliseconds chat_queue_wait{0};
   // CHAT_RATE_LIMITS: how often who may ask for what.
   RateLimits rate_limits = {};
   // CHAT_DAILY_TOKENS: tokens of all turns of a UTC day; 0 for no limit.

@@ -158,6 +158,11 @@ bool Connection::closed() const {
   return phase_ == Phase::kClosed || broken_;
 }
 
+bool Connection::client_left() const {
+  std::unique_lock lock(mutex_);
+  return phase_ == Phase::kClosed || broken_ || peer_shut_;
+}
+
 void Connection::on_close(std::function<void()> function) {
   std::function<void()> dropped;
   std::unique_lock lock(mutex_);

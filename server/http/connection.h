@@ -47,6 +47,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Breaks the connection off: a stream that cannot be finished must not look finished.
   void abort();
   bool closed() const;
+  bool client_left() const;
   void on_close(std::function<void()> function);
 
   // For the event loop.

@@ -90,9 +90,11 @@ int open_listener(const addrinfo& address, bool any_family, UniqueFd& into) {
 
 }  // namespace
 
-EventLoop::EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch)
+EventLoop::EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch,
+                     std::function<void()> on_drain)
     : core_(std::move(core)),
       dispatch_(std::move(dispatch)),
+      on_drain_(std::move(on_drain)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       buffer_(kReadBuffer) {
@@ -373,6 +375,7 @@ bool EventLoop::shed_idle() {
 
 void EventLoop::begin_drain() {
   draining_ = true;
+  if (on_drain_) on_drain_();
   listener_.reset();
   spare_.reset();
   for (size_t fd = 0; fd < by_fd_.size(); ++fd) {

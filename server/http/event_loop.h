@@ -24,7 +24,8 @@ class EventLoop {
   // Has a complete request handled; called once a round with all of them.
   using Dispatch = std::function<void(std::vector<std::shared_ptr<Connection>>& connections)>;
 
-  EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch);
+  // `on_drain` is called once when stop() has been heard; may be empty.
+  EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch, std::function<void()> on_drain);
   ~EventLoop();
 
   void listen(const std::string& host, int port);
@@ -60,6 +61,7 @@ class EventLoop {
 
   const std::shared_ptr<ServerCore> core_;
   const Dispatch dispatch_;
+  const std::function<void()> on_drain_;
 
   UniqueFd epoll_;
   UniqueFd listener_;

@@ -126,7 +126,8 @@ class HttpServer::Impl {
             WorkerPoolOptions{.min_workers = options_.min_workers,
                               .max_workers = std::max(options_.min_workers, options_.max_workers),
                               .on_escaped_exception = options_.log})),
-        loop_(core_, [this](auto& connections) { dispatch(connections); }) {}
+        loop_(
+            core_, [this](auto& connections) { dispatch(connections); }, options_.on_drain) {}
 
   ~Impl() {
     core_->pool.shutdown();

@@ -67,6 +67,10 @@ struct HttpServerOptions {
   // {"detail": ...}.
   std::function<httplib::Response(const ErrorCause& cause)> error_answer = {};
 
+  // Called once when stop() has been heard, on the thread of run(); must be quick and not throw.
+  // Handlers may have it end what merely waits. Default: nobody is told.
+  std::function<void()> on_drain = {};
+
   // Told what only the operator may know, for example what() of an exception that left a handler.
   // Called on any thread. Default: nobody is told.
   std::function<void(std::string_view)> log = {};

@@ -47,6 +47,10 @@ bool Reply::closed() const {
   return connection_->closed();
 }
 
+bool Reply::client_left() const {
+  return connection_->client_left();
+}
+
 void Reply::on_close(std::function<void()> function) {
   if (state_.load() != State::kDone) connection_->on_close(std::move(function));
 }

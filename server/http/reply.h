@@ -51,6 +51,10 @@ class Reply {
   // for long should write something (for server-sent events a comment) every few seconds.
   bool closed() const;
 
+  // Whether the client has closed at least its own side. It may still read an answer: to be asked
+  // only where somebody has to be turned away and those who left should come first.
+  bool client_left() const;
+
   // Has the function called once, on a worker, when the client goes away before the answer is
   // complete; at once if it has. Not called after a complete answer. A second call replaces the
   // function. The function may own this Reply: it is let go when the answer is complete.

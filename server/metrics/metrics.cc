@@ -150,6 +150,9 @@ class Metrics::Impl {
     gauge("twinchat_build_info", "1, with the version that runs.", {{"version", version()}}).Set(1);
     gauge("process_start_time_seconds", "When the process began, in Unix time.")
         .Set(unix_seconds());
+    for (std::size_t i = 0; i < shed_.size(); ++i) {
+      shed_[i] = &shed_family_.Add({{"reason", server::name_of(static_cast<ShedReason>(i))}});
+    }
     for (std::size_t i = 0; i < rejected_.size(); ++i) {
       rejected_[i] =
           &rejected_family_.Add({{"reason", server::name_of(static_cast<RejectReason>(i))}});
@@ -226,6 +229,10 @@ class Metrics::Impl {
     worker_queue_.Set(static_cast<double>(now.http.queued));
     for (std::size_t i = 0; i < rejected_.size(); ++i) {
       grow_to(*rejected_[i], static_cast<double>(now.http.rejected[i]));
+    }
+    queue_depth_.Set(static_cast<double>(now.places.queued));
+    for (std::size_t i = 0; i < shed_.size(); ++i) {
+      grow_to(*shed_[i], static_cast<double>(now.places.shed[i]));
     }
     wal_bytes_.Set(static_cast<double>(now.wal_bytes));
     resident_.Set(resident_bytes());
@@ -311,6 +318,8 @@ class Metrics::Impl {
                "Tokens that the model made as thoughts.");
   Family<Gauge>& breakers_ =
       gauges("twinchat_breaker_state", "1 while a model fails and is left alone, else 0.");
+  Family<Counter>& shed_family_ =
+      counters("twinchat_shed_total", "Messages turned away because there were too many.");
   Family<Counter>& rejected_family_ =
       counters("twinchat_http_rejected_total",
                "Requests and connections turned away before a handler saw them.");
@@ -318,6 +327,8 @@ class Metrics::Impl {
   Gauge& workers_ = gauge("twinchat_http_workers", "Threads that work on requests.");
   Gauge& worker_queue_ =
       gauge("twinchat_http_queued", "Complete requests and other work waiting for a thread.");
+  Gauge& queue_depth_ =
+      gauge("twinchat_llm_queue_depth", "Messages waiting until another has its answer.");
   Gauge& wal_bytes_ =
       gauge("twinchat_wal_bytes", "Size of the database's write-ahead log; 0 without one.");
   Gauge& resident_ = gauge("process_resident_memory_bytes", "Memory that is resident.");
@@ -328,6 +339,7 @@ class Metrics::Impl {
   std::vector<std::unique_ptr<Model>> models_;
   std::array<Histograms<kOutcomes>, static_cast<std::size_t>(StoreOperation::kCount)>
       store_durations_;
+  std::array<Counter*, static_cast<std::size_t>(ShedReason::kCount)> shed_{};
   std::array<Counter*, static_cast<std::size_t>(RejectReason::kCount)> rejected_{};
 
  public:

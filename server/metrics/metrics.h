@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/request_observer.h"
+#include "api/turn_places.h"
 #include "http/http_server_stats.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
@@ -41,6 +42,7 @@ struct ModelCall {
 // What is known only at the moment when somebody looks.
 struct MetricsSnapshot {
   HttpServerStats http = {};
+  TurnPlacesStats places = {};
   std::uint64_t wal_bytes = 0;
 };
 

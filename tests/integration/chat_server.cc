@@ -76,6 +76,13 @@ HttpResponse ChatServer::request(std::string_view method, std::string_view targe
   return HttpClient(base_url_).request(method, target, std::move(headers), body);
 }
 
+double ChatServer::metric(std::string_view series) const {
+  const std::string text = "\n" + HttpClient(metrics_url_).get("/metrics").body;
+  const std::string line = "\n" + std::string(series) + " ";
+  const std::size_t at = text.find(line);
+  return at == std::string::npos ? 0 : std::stod(text.substr(at + line.size()));
+}
+
 std::string ChatServer::new_session() const {
   return json_of(post("/api/chat/sessions/create_session/", "{}")).at("session_id");
 }

@@ -61,6 +61,9 @@ class ChatServer {
   HttpResponse request(std::string_view method, std::string_view target, HttpHeaders headers = {},
                        std::string_view body = {}) const;
 
+  // What /metrics says of that series; 0 when it is not there.
+  double metric(std::string_view series) const;
+
   // The id of a new session.
   std::string new_session() const;
   // A message and its answer, whatever its status.

@@ -372,7 +372,7 @@ TEST_CASE("A client that goes away does not stop its message") {
 }
 
 TEST_CASE("More messages at once than allowed are 503, and everything else goes on") {
-  ChatServer server({.env = {{"CHAT_MAX_IN_FLIGHT", "2"}}});
+  ChatServer server({.env = {{"CHAT_MAX_IN_FLIGHT", "2"}, {"CHAT_MAX_QUEUED", "0"}}});
   server.gemini().script({{"latency_ms", 60'000}, {"times", 2}});
   std::vector<std::unique_ptr<HttpClient>> waiting;
   for (int i = 0; i < 2; ++i) {

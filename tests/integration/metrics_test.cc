@@ -311,6 +311,8 @@ TEST_CASE("An address for the metrics that is taken stops a server only when som
   const auto two = start_program({"serve", "--port", "0"}, env, folder.path());
   for (Process* process : {one.get(), two.get()}) {
     CHECK(process->wait_for_line("metrics"));
+  }
+  for (Process* process : {one.get(), two.get()}) {
     process->signal(SIGTERM);
     CHECK(process->wait_exit() == 0);
   }
