@@ -104,15 +104,9 @@ Application::Application(const Settings& settings)
     : settings_(settings),
       limits_(settings.rate_limits, settings.trusted_proxies),
       metrics_(make_metrics(settings)),
-<<<<<<< HEAD
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
-      http_(http_options(settings, router_), [this](Exchange& exchange) { handle(exchange); }) {
-=======
-      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), metrics_.get()),
       http_(http_options(settings, router_, [this] { chat_routes_->stop_waiting(); }),
-            [this](Exchange& exchange) { handle(exchange); }),
-      limits_(settings.rate_limits, settings.trusted_proxies) {
->>>>>>> main
+            [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
   options.system_prompt = settings.system_prompt;

@@ -52,12 +52,9 @@ class Application {
  private:
   void handle(Exchange& exchange);
   void add_health_routes();
-<<<<<<< HEAD
   RouterOptions router_options() const;
-=======
   // Runs the task on a worker, unless the end has come by then.
   void post(std::function<void()> task);
->>>>>>> main
   std::string metrics_text();
 
   const Settings settings_;
