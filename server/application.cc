@@ -102,11 +102,11 @@ std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
 
 Application::Application(const Settings& settings)
     : settings_(settings),
+      limits_(settings.rate_limits, settings.trusted_proxies),
       metrics_(make_metrics(settings)),
-      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), metrics_.get()),
+      router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
       http_(http_options(settings, router_, [this] { chat_routes_->stop_waiting(); }),
-            [this](Exchange& exchange) { handle(exchange); }),
-      limits_(settings.rate_limits, settings.trusted_proxies) {
+            [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
   options.system_prompt = settings.system_prompt;
@@ -115,6 +115,7 @@ Application::Application(const Settings& settings)
   options.generation = settings.generation;
   options.refusal = settings.refusal;
   options.turn_timeout = settings.chat_timeout;
+  options.daily_tokens = settings.daily_tokens;
   options.executor = [this](std::function<void()> task) { http_.post(std::move(task)); };
   ChatRouteOptions routes;
   routes.create_unknown_sessions = settings.create_unknown_sessions;
@@ -127,15 +128,28 @@ Application::Application(const Settings& settings)
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
   std::shared_ptr<Model> model = make_model(settings, metrics_.get());
-  std::shared_ptr<Store> store = open_database(settings, true);
+  store_ = open_database(settings, true);
   if (metrics_) {
     model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
-    store = std::make_shared<WatchedStore>(std::move(store), *metrics_);
+    store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
   }
-  assistant_ = std::make_unique<Assistant>(std::move(store), std::move(model), std::move(options));
+  assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   add_health_routes();
+}
+
+RouterOptions Application::router_options() const {
+  RouterOptions options;
+  options.observer = metrics_.get();
+  // Of an IPv6 address the part that is one client's: as the rate limits count it.
+  options.client = [this, hash = KeyedHash(settings_.secret_key)](std::string_view peer,
+                                                                  std::string_view forwarded_for) {
+    const IpAddress network = limits_.client_of(peer, forwarded_for).network();
+    return fmt::format("{:016x}", hash({reinterpret_cast<const char*>(network.bytes.data()),
+                                        network.bytes.size()}));
+  };
+  return options;
 }
 
 Application::~Application() {
@@ -191,7 +205,11 @@ void Application::add_health_routes() {
   router_.add("GET", "/livez/", [](Call& call) { call.answer(200, {{"status", "ok"}}); });
   router_.add("GET", "/readyz/", [this](Call& call) {
     if (stopping_) throw Refusal(503, {{"status", "draining"}});
-    assistant_->find_session("");  // throws when the database cannot be read
+    try {
+      store_->check();
+    } catch (const Error& error) {
+      throw Refusal(503, {{"status", "database"}, {"error", error.what()}});
+    }
     call.answer(200, {{"status", "ok"}});
   });
 }

@@ -52,6 +52,7 @@ class Application {
  private:
   void handle(Exchange& exchange);
   void add_health_routes();
+  RouterOptions router_options() const;
   // Runs the task on a worker, unless the end has come by then.
   void post(std::function<void()> task);
   std::string metrics_text();
@@ -61,11 +62,12 @@ class Application {
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
+  RequestLimits limits_;
   const std::unique_ptr<Metrics> metrics_;  // null when nobody wants them; outlives what it counts
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
+  std::shared_ptr<Store> store_;
   std::unique_ptr<Assistant> assistant_;
-  RequestLimits limits_;
   std::unique_ptr<ChatRoutes> chat_routes_;
 };
 

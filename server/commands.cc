@@ -1,7 +1,6 @@
 #include "commands.h"
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "application.h"
 #include "config/settings.h"
+#include "log/log.h"
 #include "twinchat/version.h"
 
 namespace twinchat::server {
@@ -58,6 +58,7 @@ struct CommandLine {
       throw SettingsError(fmt::format("--env-file: {} cannot be read.", env_file));
     }
     sources.env_file_text = text.value_or("");
+    set_log_format(log_format(sources));
     Settings settings = load_settings(sources, for_serving);
     spdlog::set_level(spdlog::level::from_str(settings.log_level));
     for (const std::string& warning : settings.warnings) spdlog::warn("{}", warning);
@@ -157,15 +158,8 @@ int check(const CommandLine& line) {
 }
 
 int fail(int code, std::string_view what) {
-  fmt::print(stderr, "twinchat-server: {}\n", what);
+  log_failure(what);
   return code;
-}
-
-void set_up_log() {
-  auto log = spdlog::stderr_logger_mt("twinchat");
-  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
-  log->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(log));
 }
 
 }  // namespace

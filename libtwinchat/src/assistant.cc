@@ -54,6 +54,7 @@ void check(bool holds, const char* otherwise) {
 
 AssistantOptions checked(AssistantOptions options) {
   check(options.max_tool_rounds >= 0, "max_tool_rounds must not be negative.");
+  check(options.daily_tokens >= 0, "daily_tokens must not be negative.");
   check(options.max_message_length > 0, "max_message_length has to be at least 1.");
   check(options.turn_timeout.count() > 0, "turn_timeout has to be longer than nothing.");
   for (const Tool& tool : options.tools) {

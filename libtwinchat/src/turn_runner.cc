@@ -113,7 +113,8 @@ void TurnRunner::begin() {
        .idempotency_key = options_.idempotency_key,
        .fingerprint = has_key ? fingerprint(text_, options_.details) : std::string(),
        .now = now,
-       .expires_at = now + std::chrono::ceil<std::chrono::microseconds>(left) + kGrace});
+       .expires_at = now + std::chrono::ceil<std::chrono::microseconds>(left) + kGrace,
+       .max_tokens_per_day = house_.options.daily_tokens});
   if (begun.kind == BegunTurn::Kind::kReplayed) {
     replay(std::move(begun.turn));
     return;

@@ -1,8 +1,7 @@
 #include "api/call.h"
 
-#include <spdlog/spdlog.h>
-
 #include "api/json_body.h"
+#include "log/log.h"
 #include "text.h"
 
 namespace twinchat::server {
@@ -22,22 +21,30 @@ httplib::Response AnswerContext::response(int status, const Json& body,
   return made;
 }
 
-void AnswerContext::log(int status) const {
+void AnswerContext::log(int status, std::size_t bytes) const {
   const auto took = std::chrono::steady_clock::now() - since;
   if (observer) observer->answered(route_number, method, status, took);
-  const auto field = [](const char* name, const std::string& value) {
-    return value.empty() ? std::string() : name + value;
-  };
-  spdlog::log(status >= 500 ? spdlog::level::warn : spdlog::level::info, "{} {} {} {:.1f} ms{}{}{}",
-              method, route, status, std::chrono::duration<double, std::milli>(took).count(),
-              field(" request=", request_id), field(" session=", session),
-              field(" trace=", trace_id));
+  log_access({.method = method_name(method),
+              .route = route,
+              .request_id = request_id,
+              .trace_id = trace_id,
+              .session = session,
+              .client = client,
+              .status = status,
+              .duration = took,
+              .bytes = method == "HEAD" ? 0 : bytes});
 }
 
-HeaderList headers_of(const Refusal& refusal) {
+std::optional<int> AnswerContext::retry_after(const Refusal& refusal) const {
+  if (!refusal.retry_after || !spread) return refusal.retry_after;
+  return (*spread)(*refusal.retry_after, refusal.spread);
+}
+
+HeaderList AnswerContext::headers_of(const Refusal& refusal) const {
   HeaderList headers;
-  if (refusal.retry_after)
-    headers.emplace_back("Retry-After", std::to_string(*refusal.retry_after));
+  if (const auto wait = retry_after(refusal)) {
+    headers.emplace_back("Retry-After", std::to_string(*wait));
+  }
   if (!refusal.authenticate.empty()) {
     headers.emplace_back("WWW-Authenticate", refusal.authenticate);
   }
@@ -45,13 +52,17 @@ HeaderList headers_of(const Refusal& refusal) {
   return headers;
 }
 
+void LateAnswer::send(httplib::Response response) {
+  context_->log(response.status, response.body.size());
+  reply_->send(std::move(response));
+}
+
 void LateAnswer::send(int status, const Json& body, const HeaderList& further) {
-  context_->log(status);
-  reply_->send(context_->response(status, body, further));
+  send(context_->response(status, body, further));
 }
 
 void LateAnswer::send(const Refusal& refusal) {
-  send(refusal.status, refusal.body, headers_of(refusal));
+  send(refusal.status, refusal.body, context_->headers_of(refusal));
 }
 
 std::shared_ptr<Reply> LateAnswer::begin_stream(const HeaderList& further) {
@@ -67,14 +78,17 @@ Json Call::json() const {
   return parse_json_body(request().get_header_value("Content-Type"), exchange_.body());
 }
 
+void Call::answer(httplib::Response response) {
+  context_->log(response.status, response.body.size());
+  exchange_.response() = std::move(response);
+}
+
 void Call::answer(int status, const Json& body, const HeaderList& further) {
-  context_->log(status);
-  exchange_.response() = context_->response(status, body, further);
+  answer(context_->response(status, body, further));
 }
 
 void Call::answer_empty(int status, const HeaderList& further) {
-  context_->log(status);
-  exchange_.response() = context_->empty_response(status, further);
+  answer(context_->empty_response(status, further));
 }
 
 }  // namespace twinchat::server

@@ -14,6 +14,7 @@
 #include "api/json.h"
 #include "api/refusal.h"
 #include "api/request_observer.h"
+#include "api/retry_spread.h"
 #include "http/http_server.h"
 
 namespace twinchat::server {
@@ -36,6 +37,10 @@ struct AnswerContext {
   std::string trace_id = {};
   // A hash of the session's id, never the id; empty when there is no session in it.
   std::string session = {};
+  // A hash of the client's address.
+  std::string client = {};
+  // The router's; outlives every answer.
+  const RetrySpread* spread = nullptr;
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   // Hears of the answer; null where nobody counts.
   RequestObserver* observer = nullptr;
@@ -44,11 +49,14 @@ struct AnswerContext {
 
   httplib::Response empty_response(int status, const HeaderList& further = {}) const;
   httplib::Response response(int status, const Json& body, const HeaderList& further = {}) const;
-  void log(int status) const;
-};
+  // Writes the line in the log; `bytes` are those of the answer's body.
+  void log(int status, std::size_t bytes) const;
 
-// The fields that a refusal puts on its answer.
-HeaderList headers_of(const Refusal& refusal);
+  // When to come back, spread as the refusal says.
+  std::optional<int> retry_after(const Refusal& refusal) const;
+  // The fields that a refusal puts on its answer.
+  HeaderList headers_of(const Refusal& refusal) const;
+};
 
 // An answer that is given after the handler has returned.
 //
@@ -63,8 +71,13 @@ class LateAnswer {
 
   // Begins a stream with status 200 in place of send(); it is written and ended through the Reply.
   std::shared_ptr<Reply> begin_stream(const HeaderList& further);
-  // To be called when the stream has ended, for the line in the log.
-  void stream_ended() const { context_->log(200); }
+  // To be called when the stream has ended, with the bytes that were written to it, for the line in
+  // the log.
+  void stream_ended(std::size_t bytes) const { context_->log(200, bytes); }
+  // See AnswerContext::retry_after().
+  std::optional<int> retry_after(const Refusal& refusal) const {
+    return context_->retry_after(refusal);
+  }
 
   // Called when the client goes away.
   void on_close(std::function<void()> gone) { reply_->on_close(std::move(gone)); }
@@ -72,6 +85,8 @@ class LateAnswer {
   bool client_left() const { return reply_->client_left(); }
 
  private:
+  void send(httplib::Response response);
+
   std::shared_ptr<Reply> reply_;
   std::shared_ptr<const AnswerContext> context_;
 };
@@ -105,6 +120,8 @@ class Call {
   LateAnswer later() { return {exchange_.defer(), context_}; }
 
  private:
+  void answer(httplib::Response response);
+
   Exchange& exchange_;
   std::shared_ptr<AnswerContext> context_;
   std::string parameter_;

@@ -67,7 +67,7 @@ class StreamedTurn {
   void fail(const Refusal& refusal) {
     Json data = refusal.body;
     data["http_status"] = refusal.status;
-    if (refusal.retry_after) data["retry_after"] = *refusal.retry_after;
+    if (const auto wait = answer_->retry_after(refusal)) data["retry_after"] = *wait;
     end("error", data);
   }
 
@@ -75,7 +75,7 @@ class StreamedTurn {
   void end(std::string_view event, const Json& data) {
     events_->send(event, data);
     events_->end();
-    answer_->stream_ended();
+    answer_->stream_ended(events_->bytes());
   }
 
   const std::shared_ptr<LateAnswer> answer_;
@@ -245,6 +245,7 @@ void ChatRoutes::when_placed(const std::shared_ptr<LateAnswer>& later, const std
                                                      "Too many messages are waiting for an answer "
                                                      "right now."}});
                               refusal.retry_after = 2;
+                              refusal.spread = RetrySpread::suited_to(2);
                               later->send(refusal);
                             },
                         .still_there = [later] { return !later->client_left(); }});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "api/retry_spread.h"
+
 namespace twinchat::server {
 namespace {
 
@@ -75,6 +77,10 @@ int own_status(ErrorCode code) {
   return 500;
 }
 
+int seconds_of(std::chrono::milliseconds wait) {
+  return std::max(1, static_cast<int>(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+}
+
 }  // namespace
 
 Refusal refusal_for(const Error& error) {
@@ -83,17 +89,23 @@ Refusal refusal_for(const Error& error) {
   }
   const bool model = is_of_the_model(error) || error.code() == ErrorCode::kDeadlineExceeded;
   const std::string sentence = error.what();
+  if (error.details().reason == "DAILY_TOKENS") {
+    Refusal refusal(429, {{"error", sentence}, {"code", "daily_tokens"}});
+    refusal.retry_after = seconds_of(error.retry_after().value_or(std::chrono::hours(1)));
+    refusal.spread = RetrySpread::suited_to(24 * 60 * 60);  // all come back after midnight
+    return refusal;
+  }
   Refusal refusal(
       model ? model_status(error) : own_status(error.code()),
       {{"error", model ? "Failed to get response from Gemini: " + sentence : sentence}});
   if (const auto wait = error.retry_after()) {
-    refusal.retry_after =
-        std::max(1, static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*wait).count()));
+    refusal.retry_after = seconds_of(*wait);
   } else if (refusal.status == 503) {
     refusal.retry_after = kDefaultRetryAfter;
   } else if (refusal.status == 409) {
     refusal.retry_after = 1;  // another process has it in hand
   }
+  if (refusal.status == 503) refusal.spread = RetrySpread::suited_to(*refusal.retry_after);
   return refusal;
 }
 

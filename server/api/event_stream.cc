@@ -8,8 +8,7 @@ bool EventStream::send(std::string_view event, const Json& data) {
   std::lock_guard lock(mutex_);
   if (ended_) return false;
   last_sent_ = Clock::now();
-  return reply_->write(
-      fmt::format("id: {}\nevent: {}\ndata: {}\n\n", next_id_++, event, to_text(data)));
+  return write(fmt::format("id: {}\nevent: {}\ndata: {}\n\n", next_id_++, event, to_text(data)));
 }
 
 bool EventStream::keep_alive(Clock::time_point silent_since) {
@@ -17,7 +16,19 @@ bool EventStream::keep_alive(Clock::time_point silent_since) {
   if (ended_) return false;
   if (last_sent_ > silent_since) return true;
   last_sent_ = Clock::now();
-  return reply_->write(": ping\n\n");
+  return write(": ping\n\n");
+}
+
+// With the mutex held.
+bool EventStream::write(std::string_view text) {
+  const bool taken = reply_->write(text);
+  if (taken) bytes_ += text.size();
+  return taken;
+}
+
+std::size_t EventStream::bytes() const {
+  std::lock_guard lock(mutex_);
+  return bytes_;
 }
 
 void EventStream::end() {

@@ -34,13 +34,19 @@ class EventStream {
   // further calls.
   bool keep_alive(Clock::time_point silent_since);
 
+  // Of all that was sent.
+  std::size_t bytes() const;
+
   // The last word. Nothing is sent afterwards.
   void end();
 
  private:
   const std::shared_ptr<Reply> reply_;
-  std::mutex mutex_;
+  bool write(std::string_view text);
+
+  mutable std::mutex mutex_;
   // Guarded by mutex_:
+  std::size_t bytes_ = 0;
   std::uint64_t next_id_ = 1;
   Clock::time_point last_sent_ = Clock::now();
   bool ended_ = false;

@@ -22,6 +22,9 @@ struct Refusal : std::exception {
   Json body;
   // Goes out as Retry-After, in seconds.
   std::optional<int> retry_after = {};
+  // Many get this refusal at the same time: each is told to come back up to so many seconds later
+  // than the other, at random. 0: this one alone has to wait.
+  int spread = 0;
   // Goes out as WWW-Authenticate.
   std::string authenticate = {};
   // Further fields, as they go out.

@@ -19,6 +19,8 @@ class RequestLimits {
 
   // Who asks.
   IpAddress client_of(const Call& call) const;
+  // The same from the address of the TCP peer and the value of X-Forwarded-For.
+  IpAddress client_of(std::string_view peer, std::string_view forwarded_for) const;
 
   // Counts a request of that client. Refusal 429 when it has to wait; a client that asked for too
   // many sessions that are not there has to wait with further lookups.

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 #include <typeinfo>
 
 #include "api/error_table.h"
@@ -61,10 +60,10 @@ std::string Router::Route::allow() const {
 void Router::add(const std::string& method, const std::string& pattern, Handler handler) {
   const auto route = std::find_if(routes_.begin(), routes_.end(),
                                   [&](const Route& r) { return r.pattern == pattern; });
-  Route& target =
-      route == routes_.end()
-          ? routes_.emplace_back(Route{pattern, observer_ ? observer_->add_route(pattern) : 0})
-          : *route;
+  Route& target = route == routes_.end()
+                      ? routes_.emplace_back(Route{
+                            pattern, options_.observer ? options_.observer->add_route(pattern) : 0})
+                      : *route;
   target.methods[method] = std::move(handler);
 }
 
@@ -78,9 +77,9 @@ const Router::Route* Router::find(std::string_view path, std::string& parameter)
 }
 
 void Router::handle(Exchange& exchange) const {
-  const auto context = std::make_shared<ActiveContext>(observer_);
+  const auto context = std::make_shared<ActiveContext>(options_.observer);
   const auto refuse = [&](const Refusal& refusal) {
-    Call(exchange, context, {}).answer(refusal.status, refusal.body, headers_of(refusal));
+    Call(exchange, context, {}).answer(refusal.status, refusal.body, context->headers_of(refusal));
   };
   try {
     dispatch(exchange, context);
@@ -98,24 +97,29 @@ void Router::handle(Exchange& exchange) const {
   }
 }
 
-void Router::fill(AnswerContext& context, std::string_view path, std::string_view given_id,
-                  std::string_view traceparent, std::string_view origin, bool preflight) const {
-  context.request_id = request_id(given_id);
-  context.trace_id = trace_id(traceparent);
+void Router::fill(AnswerContext& context, std::string_view path, std::string_view peer,
+                  const Head& head) const {
+  context.request_id = request_id(head.request_id);
+  context.trace_id = trace_id(head.traceparent);
+  context.spread = &options_.spread;
+  if (options_.client && !peer.empty()) context.client = options_.client(peer, head.forwarded_for);
   context.headers.emplace("X-Request-Id", context.request_id);
   add_security_headers(context.headers);
   if (!path.starts_with(kApi)) return;
   context.headers.emplace("Cache-Control", "no-store");
-  add_cors_headers(context.headers, rules_, origin, preflight);
+  add_cors_headers(context.headers, rules_, head.origin, head.preflight);
 }
 
 void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const {
   const httplib::Request& request = exchange.request();
   const std::string_view path = exchange.path();
   context->method = request.method;
-  fill(*context, path, request.get_header_value("X-Request-Id"),
-       request.get_header_value("traceparent"), request.get_header_value("Origin"),
-       is_preflight(request));
+  const std::string id = request.get_header_value("X-Request-Id");
+  const std::string trace = request.get_header_value("traceparent");
+  const std::string origin = request.get_header_value("Origin");
+  const std::string forwarded_for = request.get_header_value("X-Forwarded-For");
+  fill(*context, path, exchange.client_address(),
+       {id, trace, origin, forwarded_for, is_preflight(request)});
   std::string parameter;
   const Route* route = find(path, parameter);
   if (route) {
@@ -141,25 +145,26 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
 httplib::Response Router::error_answer(const ErrorCause& cause) const {
   AnswerContext context;
   const std::string_view path = cause.head.target.substr(0, cause.head.target.find('?'));
-  // What could not be read might hold anything: only methods that are known reach the log.
-  static constexpr std::array<std::string_view, 7> kMethods = {"GET",   "HEAD",   "POST",   "PUT",
-                                                               "PATCH", "DELETE", "OPTIONS"};
-  const bool known =
-      std::find(kMethods.begin(), kMethods.end(), cause.head.method) != kMethods.end();
-  context.method = known ? std::string(cause.head.method) : "-";
+  context.method = cause.head.method;
   context.since = cause.since;
-  context.observer = observer_;
-  fill(context, path, cause.head.field("x-request-id"), cause.head.field("traceparent"),
-       cause.head.field("origin"), false);
+  context.observer = options_.observer;
+  fill(context, path, cause.client_address,
+       {cause.head.field("x-request-id"), cause.head.field("traceparent"),
+        cause.head.field("origin"), cause.head.field("x-forwarded-for"), false});
   std::string parameter;
   if (const Route* route = find(path, parameter)) {
     context.route = route->pattern;
     context.route_number = route->number;
   }
-  context.log(cause.status);
-  HeaderList further;
-  if (cause.status == 503) further.emplace_back("Retry-After", "2");
-  return context.response(cause.status, Json{{"detail", cause.detail}}, further);
+  Refusal refusal(cause.status, {{"detail", cause.detail}});
+  if (cause.status == 503) {
+    refusal.retry_after = 2;
+    refusal.spread = RetrySpread::suited_to(2);
+  }
+  httplib::Response response =
+      context.response(refusal.status, refusal.body, context.headers_of(refusal));
+  context.log(cause.status, response.body.size());
+  return response;
 }
 
 }  // namespace twinchat::server

@@ -11,6 +11,16 @@
 
 namespace twinchat::server {
 
+struct RouterOptions {
+  // What stands for the client in the log, made of the address of the TCP peer and the value of
+  // X-Forwarded-For. Empty: nothing does.
+  std::function<std::string(std::string_view peer, std::string_view forwarded_for)> client = {};
+  // For the Retry-After of refusals that many get at once.
+  RetrySpread spread = RetrySpread();
+  // Hears of every answer, and must outlive the last of them; null: nobody does.
+  RequestObserver* observer = nullptr;
+};
+
 // Finds the handler for a request and sees to everything around it: the Host check, CORS and
 // preflights, the header fields of every answer, HEAD and OPTIONS, 404 and 405, and errors thrown
 // by handlers (Refusal as it is, twinchat::Error by refusal_for(), anything else 500).
@@ -20,9 +30,8 @@ class Router {
  public:
   using Handler = std::function<void(Call&)>;
 
-  // The observer, if there is one, must outlive the last answer.
-  explicit Router(AccessRules rules, RequestObserver* observer = nullptr)
-      : rules_(std::move(rules)), observer_(observer) {}
+  explicit Router(AccessRules rules, RouterOptions options = {})
+      : rules_(std::move(rules)), options_(std::move(options)) {}
 
   // Serves `method` on `pattern`, which ends with a slash and is found with and without it. A {} in
   // it stands for one segment. What was added first is tried first. GET serves HEAD as well.
@@ -44,13 +53,20 @@ class Router {
   };
 
   const Route* find(std::string_view path, std::string& parameter) const;
-  // Everything that an answer's context takes from the head of its request.
-  void fill(AnswerContext& context, std::string_view path, std::string_view request_id,
-            std::string_view traceparent, std::string_view origin, bool preflight) const;
+  // The fields of a request's head that go into the context of its answers.
+  struct Head {
+    std::string_view request_id;
+    std::string_view traceparent;
+    std::string_view origin;
+    std::string_view forwarded_for;
+    bool preflight = false;
+  };
+  void fill(AnswerContext& context, std::string_view path, std::string_view peer,
+            const Head& head) const;
   void dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const;
 
   AccessRules rules_;
-  RequestObserver* const observer_;
+  RouterOptions options_;
   std::vector<Route> routes_;
 };
 

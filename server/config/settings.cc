@@ -277,6 +277,16 @@ std::vector<Setting> make_table() {
        .help = "How much is written to the log (standard error).",
        .apply = word_to(TWINCHAT_AT(log_level),
                         {"trace", "debug", "info", "warning", "error", "critical", "off"})},
+      {.name = "LOG_FORMAT",
+       .default_value = "text",
+       .takes = "text or json",
+       .help = "How the log is written: lines for people, or one JSON object a line.",
+       .apply =
+           [](Settings& s, const std::string& text) {
+             const std::string word = ascii_lower(trim(text));
+             s.log_format = word == "json" ? LogFormat::kJson : LogFormat::kText;
+             return word == "json" || word == "text";
+           }},
 
       {.name = "GEMINI_MODEL",
        .default_value = "gemini-3.5-flash-lite",
@@ -436,6 +446,13 @@ std::vector<Setting> make_table() {
            "named keeps its default. Limits by address allow for a school or an office behind "
            "one address; off turns all limits off.",
        .apply = set_rate_limits},
+      {.name = "CHAT_DAILY_TOKENS",
+       .default_value = "0",
+       .takes = "a whole number from 0 to 1000000000000",
+       .help = "How many tokens (prompts, answers and thoughts) all messages of one day, in UTC, "
+               "may use; from then on new ones get 429 until midnight, also after a restart. 0 for "
+               "no limit.",
+       .apply = number_to<std::int64_t>(TWINCHAT_AT(daily_tokens), 0, 1'000'000'000'000)},
       {.name = "CHAT_CREATE_UNKNOWN_SESSIONS",
        .default_value = "True",
        .takes = "True or False",
@@ -470,6 +487,13 @@ class Loader {
     warn_of_unknown_names();
     if (for_serving) check_keys();
     return std::move(settings_);
+  }
+
+  LogFormat log_format() {
+    for (const Setting& setting : setting_table()) {
+      if (setting.name == "LOG_FORMAT") take(setting);
+    }
+    return settings_.log_format;
   }
 
  private:
@@ -608,6 +632,14 @@ const std::vector<Setting>& setting_table() {
 
 Settings load_settings(const SettingSources& sources, bool for_serving) {
   return Loader(sources).load(for_serving);
+}
+
+LogFormat log_format(const SettingSources& sources) {
+  try {
+    return Loader(sources).log_format();
+  } catch (const SettingsError&) {
+    return LogFormat::kText;
+  }
 }
 
 std::optional<std::string> secret_key_weakness(std::string_view key) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "config/settings_error.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
+#include "log/log.h"
 #include "twinchat/gemini.h"
 
 namespace twinchat::server {
@@ -55,6 +57,8 @@ struct Settings {
   bool metrics_address_given = false;
   // LOG_LEVEL: trace, debug, info, warning, error, critical or off.
   std::string log_level = "info";
+  // LOG_FORMAT: how a line of the log is written.
+  LogFormat log_format = LogFormat::kText;
 
   // GEMINI_API_KEY. Empty: the demo model (only under DEBUG).
   std::string gemini_api_key = {};
@@ -80,6 +84,8 @@ struct Settings {
   std::chrono::milliseconds chat_queue_wait{0};
   // CHAT_RATE_LIMITS: how often who may ask for what.
   RateLimits rate_limits = {};
+  // CHAT_DAILY_TOKENS: tokens of all turns of a UTC day; 0 for no limit.
+  std::int64_t daily_tokens = 0;
   // CHAT_CREATE_UNKNOWN_SESSIONS: a message to an unknown session id that is a UUID creates it.
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
@@ -131,6 +137,10 @@ struct SettingSources {
 //
 // Thread safety: a pure function, apart from what read_file does.
 Settings load_settings(const SettingSources& sources, bool for_serving = true);
+
+// LOG_FORMAT alone, for what is to be said before, or while, the settings are judged: text when it
+// is not usable.
+LogFormat log_format(const SettingSources& sources);
 
 // Why that SECRET_KEY must not be used, as the end of a sentence; nullopt when it may.
 std::optional<std::string> secret_key_weakness(std::string_view key);

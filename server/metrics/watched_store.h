@@ -30,6 +30,7 @@ class WatchedStore final : public Store {
   Turn finish_turn(const FinishedTurn& turn) override;
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override;
+  void check() override { store_->check(); }
 
  private:
   // Whether the update would make a lead of the session, which has been none. Looks the session up

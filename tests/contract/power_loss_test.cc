@@ -53,6 +53,7 @@ void play(bool durable, int failures, std::mt19937& random, Losses& losses) {
           finished.turn_id = store->begin_turn(turn).turn.id;
           finished.status = TurnStatus::kComplete;
           finished.answer = "re: " + text;
+          finished.usage.output_tokens = n + 1;
           finished.contents = std::string(static_cast<std::size_t>(n % 50) * 100, 'c');
           {
             std::lock_guard lock(mutex);
@@ -91,6 +92,9 @@ void play(bool durable, int failures, std::mt19937& random, Losses& losses) {
       losses.half +=
           std::stoi(left.value("SELECT count(*) FROM twinchat_turn WHERE (status = 'complete') <> "
                                "(answer_message_id IS NOT NULL)"));
+      // The count of the day goes with the turns.
+      losses.half += left.value("SELECT coalesce(sum(output_tokens), 0) FROM twinchat_turn") !=
+                     left.value("SELECT coalesce(sum(tokens), 0) FROM twinchat_day");
     } catch (const Error&) {
       ++losses.unusable;
     }
@@ -146,11 +150,14 @@ TEST_CASE("A write whose sync fails is refused, and writing goes on when the dis
   const auto store = open_sqlite_store(folder / "chat.db");
   store->create_session("one", {}, moment());
   vfs.fail_syncs(true);
+  CHECK_NOTHROW(store->check());  // nobody has tried to write
   for (int i = 0; i < 3; ++i) {
     CHECK(code_of([&] { store->begin_turn(new_turn("one", "lost")); }) == ErrorCode::kUnavailable);
     CHECK(store->messages("one", {}).empty());
+    CHECK(code_of([&] { store->check(); }) == ErrorCode::kUnavailable);
   }
   vfs.fail_syncs(false);
+  CHECK_NOTHROW(store->check());
   whole_turn(*store, "one", "q", "a");
   CHECK(store->messages("one", {}).size() == 2);
 }

@@ -349,6 +349,37 @@ class FileSizeLimit {
   rlimit before_{};
 };
 
+TEST_CASE("A refusal of what is to be written says nothing about the database") {
+  TempDir folder;
+  const auto store = open_sqlite_store(folder / "chat.db");
+  CHECK(code_of([&] { store->begin_turn(new_turn("nobody", "q")); }) == ErrorCode::kNotFound);
+  SqliteFile other(folder / "chat.db");
+  const std::string state = other.value("PRAGMA data_version");
+  CHECK_NOTHROW(store->check());
+  CHECK(other.value("PRAGMA data_version") == state);  // there was nothing to try
+}
+
+TEST_CASE("A file of the first version gets what the second has, and keeps its turns") {
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  {
+    const auto store = open_sqlite_store(file);
+    store->create_session("one", {}, moment());
+    whole_turn(*store, "one", "q", "a");
+  }
+  SqliteFile(file).exec("DROP TABLE twinchat_day; UPDATE twinchat_schema SET version = 1");
+  CHECK(code_of([&] { open_sqlite_store(file, {.create = false}); }) ==
+        ErrorCode::kFailedPrecondition);
+  const auto store = open_sqlite_store(file);
+  CHECK(store->turns("one", 10).size() == 1);
+  FinishedTurn finished;
+  finished.turn_id = store->begin_turn(new_turn("one", "q")).turn.id;
+  finished.usage.output_tokens = 7;
+  finished.now = moment();
+  store->finish_turn(finished);
+  CHECK(SqliteFile(file).value("SELECT day || ' ' || tokens FROM twinchat_day") == "2025-12-26 7");
+}
+
 TEST_CASE("A full disk fails the writes, keeps the reads, and is forgotten once there is room") {
   TempDir folder;
   const auto file = folder / "chat.db";

@@ -564,6 +564,125 @@ TEST_CASE("A turn that was marked interrupted is finished all the same") {
 
 // --- Reading turns
 
+// --- The tokens of a day
+
+// Ends a turn of session "one" that used so many tokens of each kind that counts.
+void use_tokens(Store& store, std::int64_t each, Timestamp now,
+                TurnStatus status = TurnStatus::kComplete) {
+  FinishedTurn finished;
+  finished.turn_id = store.begin_turn(new_turn("one", "q", now)).turn.id;
+  finished.status = status;
+  if (status == TurnStatus::kComplete) finished.answer = "a";
+  finished.usage = {.prompt_tokens = each,
+                    .cached_tokens = each,
+                    .output_tokens = each,
+                    .thought_tokens = each,
+                    .total_tokens = 3 * each};
+  finished.now = now;
+  store.finish_turn(finished);
+}
+
+NewTurn capped_turn(std::int64_t most, Timestamp now, std::string session = "one") {
+  NewTurn turn = new_turn(std::move(session), "too much", now);
+  turn.create_session = true;
+  turn.details.name = "Eve";
+  turn.max_tokens_per_day = most;
+  return turn;
+}
+
+TEST_CASE("Once the tokens of the day are used up no turn begins, and nothing is written") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  use_tokens(*store, 30, moment(1));
+  use_tokens(*store, 10, moment(2), TurnStatus::kFailed);  // those were used, too
+  CHECK_NOTHROW(store->begin_turn(capped_turn(121, moment(3))));
+  CHECK_NOTHROW(store->begin_turn(capped_turn(0, moment(3))));
+  const std::vector<Message> before = store->messages("one", {});
+  const std::optional<Session> session = store->find_session("one");
+  for (const char* asking : {"one", "new"}) {
+    CAPTURE(asking);
+    try {
+      store->begin_turn(capped_turn(120, moment(4), asking));
+      FAIL("the turn began");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::kResourceExhausted);
+      CHECK(error.details().reason == "DAILY_TOKENS");
+      // moment() is at noon.
+      CHECK(error.retry_after() == std::chrono::hours(12));
+    }
+  }
+  CHECK(store->messages("one", {}) == before);
+  CHECK(store->find_session("one") == session);
+  CHECK_FALSE(store->find_session("new"));
+}
+
+TEST_CASE("The tokens of a day end with it, at midnight UTC") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  const Timestamp midnight = std::chrono::floor<std::chrono::days>(moment()) + std::chrono::days(1);
+  const Timestamp last = midnight - std::chrono::microseconds(1);
+  use_tokens(*store, 40, moment());
+  try {
+    store->begin_turn(capped_turn(100, last));
+    FAIL("the turn began");
+  } catch (const Error& error) {
+    CHECK(error.retry_after() == std::chrono::milliseconds(1));
+  }
+  // A turn counts for the day on which it ends.
+  FinishedTurn late;
+  late.turn_id = store->begin_turn(new_turn("one", "late", last)).turn.id;
+  late.status = TurnStatus::kFailed;
+  late.usage.prompt_tokens = 70;
+  late.now = midnight;
+  CHECK_NOTHROW(store->begin_turn(capped_turn(100, midnight)));
+  store->finish_turn(late);
+  CHECK_NOTHROW(store->begin_turn(capped_turn(71, midnight)));
+  CHECK(code_of([&] { store->begin_turn(capped_turn(70, midnight)); }) ==
+        ErrorCode::kResourceExhausted);
+}
+
+TEST_CASE(
+    "With the tokens used up a stored answer is still replayed, and what failed is not resumed") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  const auto ended = [&](const std::string& key, TurnStatus status) {
+    NewTurn turn = new_turn("one", key);
+    turn.idempotency_key = key;
+    FinishedTurn finished;
+    finished.turn_id = store->begin_turn(turn).turn.id;
+    finished.status = status;
+    if (status == TurnStatus::kComplete) finished.answer = "a";
+    finished.usage.output_tokens = 50;
+    finished.now = moment(1);
+    store->finish_turn(finished);
+    turn.max_tokens_per_day = 100;
+    turn.now = moment(2);
+    return turn;
+  };
+  const NewTurn answered = ended("answered", TurnStatus::kComplete);
+  const NewTurn failed = ended("failed", TurnStatus::kFailed);
+  CHECK(store->begin_turn(answered).kind == BegunTurn::Kind::kReplayed);
+  CHECK(code_of([&] { store->begin_turn(failed); }) == ErrorCode::kResourceExhausted);
+  CHECK(store->turns("one", 10).back().status == TurnStatus::kFailed);
+  // What a turn used before it is resumed stays used.
+  NewTurn again = failed;
+  again.max_tokens_per_day = 101;
+  FinishedTurn finished;
+  finished.turn_id = store->begin_turn(again).turn.id;
+  finished.status = TurnStatus::kFailed;
+  finished.usage.output_tokens = 50;
+  finished.now = moment(3);
+  store->finish_turn(finished);
+  CHECK(code_of([&] { store->begin_turn(capped_turn(150, moment(4))); }) ==
+        ErrorCode::kResourceExhausted);
+  CHECK_NOTHROW(store->begin_turn(capped_turn(151, moment(4))));
+}
+
+TEST_CASE("A store that works says so") {
+  WITH_EVERY_STORE();
+  CHECK_NOTHROW(store->check());
+}
+
 TEST_CASE("The newest turns come oldest first, whatever their status") {
   WITH_EVERY_STORE();
   store->create_session("one", {}, moment());

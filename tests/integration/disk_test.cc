@@ -101,8 +101,12 @@ TEST_CASE("A disk that takes no writes refuses them, serves reads, and is forgot
     CHECK(server.said(id) == said);
     CHECK(server.get("/livez").status == 200);
     CHECK(server.process().running());
+    const HttpResponse unready = server.get("/readyz");
+    CHECK(unready.status == 503);
+    CHECK(json_of(unready).at("status") == "database");
 
     disk.set(FailingDisk::kHealthy);
+    CHECK(server.get("/readyz").status == 200);  // though no visitor has written meanwhile
     const std::string question = "Again " + std::to_string(round);
     const HttpResponse again = server.ask(id, question);
     INFO(again.body);

@@ -1,5 +1,6 @@
 // How often who may ask, whose address counts, and how the server takes its leave.
 
+#include <algorithm>
 #include <csignal>
 #include <set>
 
@@ -141,6 +142,76 @@ TEST_CASE("After the delay the server stops by itself") {
   ChatServer server({.env = {{"DRAIN_DELAY", "0.3"}}});
   server.process().signal(SIGTERM);
   CHECK(server.process().wait_exit() == 0);
+}
+
+std::vector<int> waits(const ChatServer& server, const std::string& body, int count) {
+  std::vector<int> seconds;
+  for (int i = 0; i < count; ++i) {
+    const HttpResponse response = server.post(kCreate, body);
+    REQUIRE(response.status == 429);
+    seconds.push_back(std::stoi(response.header("retry-after").value_or("0")));
+  }
+  return seconds;
+}
+
+TEST_CASE("Who is turned away with all others is told a time by chance, who is alone is not") {
+  const ChatServer all({.env = {{"CHAT_RATE_LIMITS", "create.address=off, create.all=1/h"}}});
+  all.new_session();
+  const std::vector<int> spread = waits(all, "{}", 20);
+  CHECK(*std::max_element(spread.begin(), spread.end()) -
+            *std::min_element(spread.begin(), spread.end()) >
+        10);
+  for (const int wait : spread) {
+    CHECK(wait > 3'500);
+    CHECK(wait <= 3'600 + 300);
+  }
+  const ChatServer alone({.env = {{"CHAT_RATE_LIMITS", "create.address=1/h"}}});
+  alone.new_session();
+  for (const int wait : waits(alone, "{}", 20)) CHECK(wait <= 3'600);
+}
+
+TEST_CASE(
+    "When the tokens of the day are used up messages are 429 until midnight, also after a crash") {
+  ChatServer server({.env = {{"CHAT_DAILY_TOKENS", "100"}}});
+  const std::string id = server.new_session();
+  const Json usage = {{"promptTokenCount", 40},
+                      {"candidatesTokenCount", 10},
+                      {"thoughtsTokenCount", 10},
+                      {"totalTokenCount", 60}};
+  server.gemini().script(
+      {{{"text", "One."}, {"usage", usage}}, {{"text", "Two."}, {"usage", usage}}});
+  const HttpHeaders key{{"Idempotency-Key", "k"}};
+  CHECK(server.ask(id, "First", key).status == 200);
+  CHECK(server.ask(id, "Second").status == 200);  // the count is at 60 when it begins
+  const std::vector<std::string> said = server.said(id);
+  const auto check_refused = [&] {
+    const HttpResponse refused = server.ask(id, "Third");
+    CHECK(refused.status == 429);
+    const Json body = json_of(refused);
+    CHECK(body.at("code") == "daily_tokens");
+    CHECK_FALSE(body.at("error").get<std::string>().empty());
+    const int wait = std::stoi(refused.header("retry-after").value_or("0"));
+    CHECK(wait >= 1);
+    CHECK(wait <= 24 * 60 * 60 + 300);
+    const auto events = events_of(server
+                                      .post("/api/chat/message/stream/",
+                                            Json{{"session_id", id}, {"message", "Third"}}.dump())
+                                      .body);
+    CHECK(events.back().event == "error");
+    CHECK(events.back().data.at("http_status") == 429);
+    CHECK(events.back().data.at("code") == "daily_tokens");
+    CHECK(server.said(id) == said);
+    // What needs no model goes on.
+    CHECK(server.ask(id, "First", key).header("idempotent-replayed") == "true");
+    CHECK(server.get("/readyz").status == 200);
+    CHECK_FALSE(server.new_session().empty());
+  };
+  check_refused();
+  server.restart(SIGKILL);
+  check_refused();
+  server.restart(SIGTERM);
+  check_refused();
+  CHECK(server.gemini().stats().calls == 2);
 }
 
 TEST_CASE("A request id goes through to the answer and the log, with the session's hash") {

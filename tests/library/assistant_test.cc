@@ -430,6 +430,34 @@ TEST_CASE_METHOD(AssistantFixture, "A tool of the program's is called and its re
   CHECK(standin.requests().back()["body"]["contents"].size() == 5);
 }
 
+TEST_CASE("The tokens of a day are used up for all sessions, until midnight UTC") {
+  using twinchat::Timestamp;
+  const Timestamp noon = std::chrono::sys_days(2026y / 11 / 24) + 12h;
+  Timestamp now = noon;
+  const auto model = std::make_shared<FunctionModel>([](const auto&, const auto&) {
+    twinchat::ModelAnswer answer = answer_of("Hi.");
+    answer.usage = {.prompt_tokens = 30, .output_tokens = 10, .thought_tokens = 10};
+    return answer;
+  });
+  twinchat::Assistant assistant(twinchat::make_memory_store(), model,
+                                {.daily_tokens = 100, .now = [&] { return now; }});
+  const std::string one = assistant.create_session().session_id;
+  const std::string other = assistant.create_session().session_id;
+  assistant.send(one, "Q");
+  assistant.send(one, "Q", {.idempotency_key = "k"});
+  const Error error = error_of([&] { assistant.send(other, "Q"); });
+  CHECK(error.code() == ErrorCode::kResourceExhausted);
+  CHECK(error.details().reason == "DAILY_TOKENS");
+  CHECK(error.retry_after() == 12h);
+  CHECK(assistant.messages(other).empty());
+  CHECK(assistant.send(one, "Q", {.idempotency_key = "k"}).replayed);
+  now = noon + 12h;
+  CHECK(assistant.send(other, "Q").status == TurnStatus::kComplete);
+  CHECK(error_of([&] {
+          twinchat::Assistant(twinchat::make_memory_store(), model, {.daily_tokens = -1});
+        }).code() == ErrorCode::kInvalidArgument);
+}
+
 TEST_CASE("Closing an assistant stops its turns, stores them so, and does not wait for the model") {
   twinchat::testing::GeminiStandIn standin;
   const auto store = twinchat::make_memory_store();

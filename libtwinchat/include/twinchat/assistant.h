@@ -54,6 +54,12 @@ struct AssistantOptions {
   std::chrono::milliseconds turn_timeout{180'000};
   // Turns that may wait behind others of their session; one more fails with kResourceExhausted.
   std::size_t max_queued_per_session = 16;
+  // Tokens (prompt, output and thoughts) that the turns of one UTC day may use, over all sessions
+  // of the store and whoever else works on it; 0 for no limit. Once so many are used no further
+  // turn begins before midnight; those under way then end as usual, so that the day's sum can come
+  // out higher by what they need. The store keeps the count: it outlives the program. Not counted
+  // is what a turn used whose process died before its end.
+  std::int64_t daily_tokens = 0;
   // Where start_send() does its work; empty: a few threads of the assistant's own.
   Executor executor = {};
   // The clock for what is stored. Empty: the system's.
@@ -138,6 +144,8 @@ class TWINCHAT_EXPORT Assistant {
   //   kInvalidArgument  empty, too long or malformed text, bad details or key; nothing was stored
   //   kNotFound         no such session (and create_session is off)
   //   kAborted, kAlreadyExists   the idempotency key is in use, or was used for another text
+  //   kResourceExhausted, reason DAILY_TOKENS   AssistantOptions::daily_tokens are used up; nothing
+  //                     was stored, retry_after is the time to midnight UTC
   //   kCancelled        stopped; what had come is stored
   //   kDeadlineExceeded, kUnavailable, kResourceExhausted, kInternal and the others of the model's:
   //                     the message is stored, the turn has failed (or is empty: reason

@@ -46,7 +46,7 @@ struct ErrorDetails {
   // The upstream's own name for it, such as "RESOURCE_EXHAUSTED".
   std::string upstream_status = {};
   // The machine-readable cause: the upstream's ErrorInfo.reason ("API_KEY_INVALID") or one of ours
-  // ("EMPTY_ANSWER", "CIRCUIT_OPEN", "CONNECT", "TLS", "DNS", "CONNECTION_LOST").
+  // ("EMPTY_ANSWER", "CIRCUIT_OPEN", "CONNECT", "TLS", "DNS", "CONNECTION_LOST", "DAILY_TOKENS").
   std::string reason = {};
   // The quota that was hit, as the upstream names it.
   std::string quota_id = {};

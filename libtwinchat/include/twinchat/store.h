@@ -38,6 +38,9 @@ struct NewTurn {
   Timestamp now = {};
   // From then on a turn that is still pending was abandoned, whoever began it.
   Timestamp expires_at = {};
+  // Begin nothing when the turns that ended on the UTC day of `now` used so many tokens or more,
+  // all sessions together (prompt, output and thoughts as finish_turn got them); 0 for no limit.
+  std::int64_t max_tokens_per_day = 0;
 };
 
 // What begin_turn found or made.
@@ -126,12 +129,16 @@ class TWINCHAT_EXPORT Store {
   // the turn is resumed or replayed as BegunTurn says (complete, truncated and blocked turns are
   // replayed, all others resumed). A resumed turn does not move the visitor's message; what it had
   // answered before it was cancelled stays among the messages and is no longer the turn's.
+  // kResourceExhausted with the reason "DAILY_TOKENS" when the day's tokens are used up: nothing
+  // was written, and retry_after is the time to midnight UTC. What can be replayed still is.
   virtual BegunTurn begin_turn(const NewTurn& turn) = 0;
 
   // Closes a turn: inserts the answer as a bot message, records how it went, moves updated_at, and
   // returns the turn. kNotFound when there is no such turn (its session was erased meanwhile).
   // A turn that was marked interrupted in the meantime is closed all the same; one that has ended
   // otherwise is left as it is and kFailedPrecondition is thrown. kInvalidArgument for kPending.
+  // Its tokens are added, in the same transaction, to those of the UTC day of `now`; they stay
+  // there when the turn is resumed, and used more, or is erased.
   virtual Turn finish_turn(const FinishedTurn& turn) = 0;
 
   // The newest `limit` answered turns of the session, oldest first: complete and truncated ones
@@ -141,6 +148,11 @@ class TWINCHAT_EXPORT Store {
   // behind a thousand messages in a row that got no answer.
   virtual std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                            std::size_t limit) = 0;
+
+  // Throws the Error that whoever comes next would likely get. Reads; and when the last write was
+  // refused and none has succeeded since, tries whether writing works again. The default only
+  // reads.
+  virtual void check();
 };
 
 // Opens the store that `url` names, creating what is missing:

@@ -89,11 +89,8 @@ class MemoryStore final : public Store {
   BegunTurn begin_turn(const NewTurn& turn) override {
     std::lock_guard lock(mutex_);
     StoredSession* session = find(turn.session_id);
-    if (session == nullptr) {
-      if (!turn.create_session) must_find(turn.session_id);
-      session = &insert_session(turn.session_id, {}, turn.now);
-    }
-    StoredTurn* earlier = find_key(*session, turn.idempotency_key);
+    if (session == nullptr && !turn.create_session) must_find(turn.session_id);
+    StoredTurn* earlier = session != nullptr ? find_key(*session, turn.idempotency_key) : nullptr;
     if (earlier != nullptr) {
       if (earlier->fingerprint != turn.fingerprint) {
         throw Error(ErrorCode::kAlreadyExists,
@@ -110,6 +107,12 @@ class MemoryStore final : public Store {
       }
     }
 
+    const auto used = tokens_.find(std::chrono::floor<std::chrono::days>(turn.now));
+    if (turn.max_tokens_per_day > 0 && used != tokens_.end() &&
+        used->second >= turn.max_tokens_per_day) {
+      throw daily_tokens_used_up(turn.now);
+    }
+    if (session == nullptr) session = &insert_session(turn.session_id, {}, turn.now);
     turn.details.apply_to(session->session.user);
     session->session.updated_at = turn.now;
     if (earlier != nullptr) {
@@ -154,6 +157,9 @@ class MemoryStore final : public Store {
     apply(finished, turn);
     stored.contents = finished.contents;
     session.session.updated_at = finished.now;
+    if (const std::int64_t tokens = counted_tokens(finished.usage); tokens != 0) {
+      tokens_[std::chrono::floor<std::chrono::days>(finished.now)] += tokens;
+    }
     return turn;
   }
 
@@ -217,6 +223,7 @@ class MemoryStore final : public Store {
   // All guarded by mutex_. Elements of a map stay where they are.
   std::map<std::string, StoredSession, std::less<>> sessions_;
   std::unordered_map<std::int64_t, StoredSession*> session_of_turn_;
+  std::map<std::chrono::sys_days, std::int64_t> tokens_;  // by the day they were used
   std::int64_t last_session_ = 0;
   std::int64_t last_message_ = 0;
   std::int64_t last_turn_ = 0;

@@ -45,6 +45,10 @@ std::string file_name(std::string_view text) {
 
 Store::~Store() = default;
 
+void Store::check() {
+  find_session({});
+}
+
 std::shared_ptr<Store> open_store(std::string_view url) {
   constexpr std::string_view kSqlite = "sqlite:///";
   if (url == "memory:") return make_memory_store();

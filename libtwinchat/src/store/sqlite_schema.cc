@@ -73,8 +73,16 @@ CREATE UNIQUE INDEX "twinchat_turn_key" ON "twinchat_turn" ("session_id", "idemp
 CREATE INDEX "twinchat_turn_pending" ON "twinchat_turn" ("status") WHERE "status" = 'pending';
 )sql";
 
+// The tokens that turns used on each day, as it is spelled in times.
+constexpr char kCreateDays[] = R"sql(
+CREATE TABLE "twinchat_day" (
+  "day" text NOT NULL PRIMARY KEY,
+  "tokens" bigint NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array kMigrations{kCreateTurns};
+constexpr std::array<const char*, 2> kMigrations{kCreateTurns, kCreateDays};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =
@@ -224,6 +232,7 @@ SchemaState inspect(Connection& connection) {
   state.wal = lower(connection.text("PRAGMA journal_mode")) == "wal";
 
   bool has_turns = false;
+  bool has_days = false;
   bool has_versions = false;
   bool familiar = false;
   bool empty = true;
@@ -240,6 +249,7 @@ SchemaState inspect(Connection& connection) {
                         : name == "chat_message"    ? &state.has_messages
                         : name == "twinchat_schema" ? &has_versions
                         : name == "twinchat_turn"   ? &has_turns
+                        : name == "twinchat_day"    ? &has_days
                                                     : nullptr;
     if (known == nullptr) continue;
     if (!is_table) refuse(name + " is a view.");
@@ -255,9 +265,11 @@ SchemaState inspect(Connection& connection) {
            ".");
   }
   if (has_turns != (state.version > 0)) refuse("table twinchat_turn does not fit twinchat_schema.");
+  if (has_days != (state.version > 1)) refuse("table twinchat_day does not fit twinchat_schema.");
   if (state.has_sessions) check_sessions(connection);
   if (state.has_messages) check_messages(connection);
-  if (state.version == kVersion) check_turns(connection);
+  if (state.version > 0) check_turns(connection);
+  if (has_days) check_columns(connection, "twinchat_day", {{"day"}, {"tokens"}});
   return state;
 }
 

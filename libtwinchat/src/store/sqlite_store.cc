@@ -169,6 +169,33 @@ constexpr char kInterruptTurn[] =
     "UPDATE twinchat_turn SET status = 'interrupted', finished_at = ? WHERE id = ? AND status = "
     "'pending'";
 
+constexpr char kTokensOfDay[] = "SELECT tokens FROM twinchat_day WHERE day = ?";
+constexpr char kAddTokens[] =
+    "INSERT INTO twinchat_day (day, tokens) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET tokens = "
+    "tokens + excluded.tokens";
+// Together they change nothing and are written all the same; SQLite would leave out an update to
+// the same value.
+constexpr char kTryWriting[] = "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0)";
+constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
+
+// "2026-11-23"
+std::string day_of(Timestamp time) {
+  return time_text(time).substr(0, 10);
+}
+
+std::int64_t tokens_of_day(Connection& connection, Timestamp now) {
+  const std::string day = day_of(now);
+  Query query(connection, kTokensOfDay);
+  query.bind(day);
+  return query.step() ? query.integer(0) : 0;
+}
+
+void add_tokens(Connection& connection, std::int64_t tokens, Timestamp now) {
+  if (tokens == 0) return;
+  const std::string day = day_of(now);
+  Query(connection, kAddTokens).bind(day).bind(tokens).run();
+}
+
 TurnStatus stored_status(const std::string& text) {
   if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
   throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
@@ -360,6 +387,16 @@ class SqliteStore final : public Store {
     return turns;
   }
 
+  void check() override {
+    find_session({});
+    if (!writer_.refuses()) return;
+    writer_.run([](Connection& connection) {
+      Query(connection, kTryWriting).run();
+      Query(connection, kTriedWriting).run();
+      return true;
+    });
+  }
+
  private:
   // Changes with every commit of another program or connection, and with the connection itself;
   // not with commits of our own.
@@ -400,6 +437,10 @@ class SqliteStore final : public Store {
       return begun;
     }
 
+    if (turn.max_tokens_per_day > 0 &&
+        tokens_of_day(connection, turn.now) >= turn.max_tokens_per_day) {
+      throw daily_tokens_used_up(turn.now);
+    }
     update_session(connection, *session, turn.details, turn.now);
     const std::string now = time_text(turn.now);
     const std::string expires_at = time_text(turn.expires_at);
@@ -448,6 +489,7 @@ class SqliteStore final : public Store {
     query.bind(turn.usage.total_tokens).bind(turn.latency.count()).bind(turn.attempts);
     query.bind(turn.error_code).bind(now).bind(turn.id).run();
     touch_session(connection, session, finished.now);
+    add_tokens(connection, counted_tokens(turn.usage), finished.now);
     return turn;
   }
 

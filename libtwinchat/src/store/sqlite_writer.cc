@@ -82,7 +82,17 @@ std::vector<Writer::Job*> Writer::carry_out_queue() noexcept {
       if (!job->error) job->error.emplace(fresh_copy(*failure));
     }
   }
+  for (const Job* job : batch) note_outcome(job->error, failure.has_value());
   return batch;
+}
+
+void Writer::note_outcome(const std::optional<Error>& error, bool transaction_failed) {
+  if (!error) {
+    refuses_ = false;
+  } else if (transaction_failed || error->code() == ErrorCode::kUnavailable ||
+             error->code() == ErrorCode::kDataLoss) {
+    refuses_ = true;
+  }  // else it is what was to be written that was wrong
 }
 
 std::optional<Error> Writer::begin() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -47,6 +48,9 @@ class Writer {
     return std::move(*result);
   }
 
+  // Whether the database refused the last write, and none has succeeded since.
+  bool refuses() const noexcept { return refuses_; }
+
  private:
   struct Job {
     explicit Job(std::function<void(Connection&)> f) : operation(std::move(f)) {}
@@ -59,6 +63,7 @@ class Writer {
   void execute(Job& job);
   // What the leader does; none of them throws, errors go to the jobs.
   std::vector<Job*> carry_out_queue() noexcept;
+  void note_outcome(const std::optional<Error>& error, bool transaction_failed);
   std::optional<Error> begin();
   Error current_error() const;
   std::optional<Error> run_one(Job& job, bool alone);
@@ -72,6 +77,7 @@ class Writer {
   // Held by the leader alone, from one leader to the next under the mutex.
   std::unique_ptr<Connection> connection_;
   bool lost_ = false;
+  std::atomic<bool> refuses_{false};
 
   std::mutex mutex_;
   std::vector<Job*> queue_;  // guarded by mutex_

@@ -38,6 +38,19 @@ void apply(const FinishedTurn& finished, Turn& turn) {
   turn.error_code = finished.error_code;
 }
 
+std::int64_t counted_tokens(const Usage& usage) noexcept {
+  return usage.prompt_tokens + usage.output_tokens + usage.thought_tokens;
+}
+
+Error daily_tokens_used_up(Timestamp now) {
+  const auto midnight = std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1);
+  return Error(ErrorCode::kResourceExhausted,
+               "The assistant has answered as much as it may today. Please come back tomorrow.",
+               {.retry_after = std::chrono::ceil<std::chrono::milliseconds>(midnight - now),
+                .retryable = true,
+                .reason = "DAILY_TOKENS"});
+}
+
 void PastTurnWalk::take(const Step& step) {
   if (done()) return;
   const std::int64_t following_bot = following_bot_;

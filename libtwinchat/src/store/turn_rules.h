@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "twinchat/error.h"
 #include "twinchat/session.h"
 #include "twinchat/store.h"
 
@@ -24,6 +25,12 @@ bool is_history(TurnStatus status) noexcept;
 
 // Brings to the turn how it went; its answer is left to the caller.
 void apply(const FinishedTurn& finished, Turn& turn);
+
+// What a turn counts for towards NewTurn::max_tokens_per_day.
+std::int64_t counted_tokens(const Usage& usage) noexcept;
+
+// The refusal of a turn when the day of `now` has used up its tokens.
+Error daily_tokens_used_up(Timestamp now);
 
 // Picks the answered turns out of a session's messages.
 //

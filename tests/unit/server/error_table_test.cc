@@ -58,6 +58,23 @@ TEST_CASE("Everything around the model keeps its own words") {
   CHECK(r.retry_after.has_value() == (status == 503 || status == 409));
 }
 
+TEST_CASE("Used up tokens of the day are 429 with a code, and all are not to come back at once") {
+  ErrorDetails details;
+  details.reason = "DAILY_TOKENS";
+  details.retry_after = std::chrono::hours(12);
+  const Refusal r = refusal(ErrorCode::kResourceExhausted, details);
+  CHECK(r.status == 429);
+  CHECK(to_text(r.body) == R"({"error":"It did not work.","code":"daily_tokens"})");
+  CHECK(r.retry_after == 12 * 60 * 60);
+  CHECK(r.spread == 300);
+}
+
+TEST_CASE("Every 503 is spread, and nothing that concerns one alone") {
+  CHECK(refusal(ErrorCode::kUnavailable).spread > 0);
+  CHECK(refusal(ErrorCode::kResourceExhausted, of_model(429)).spread > 0);
+  CHECK(refusal(ErrorCode::kAborted).spread == 0);
+}
+
 TEST_CASE("An unknown session is 404 in the words the web client knows") {
   const Refusal r = refusal(ErrorCode::kNotFound);
   CHECK(r.status == 404);
