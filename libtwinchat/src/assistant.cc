@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "fingerprint.h"
+#include "store/turn_rules.h"
 #include "turn_runner.h"
 #include "uuid.h"
 
@@ -95,10 +95,6 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
     const auto timeout = options.timeout.value_or(house_.options.turn_timeout);
     send->deadline = std::chrono::steady_clock::now() + timeout;
     send->on_done = std::move(on_done);
-    if (!options.idempotency_key.empty()) {
-      send->key = options.idempotency_key;
-      send->fingerprint = fingerprint(text, options.details);
-    }
     send->user_token = options.stop_token;
     send->turn = std::make_shared<TurnRunner>(house_, std::string(session_id), std::string(text),
                                               std::move(options),
@@ -114,22 +110,17 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
       if (closing_) {
         refusal.emplace(ErrorCode::kCancelled, "The assistant is being closed.");
       } else if (const auto twin = find_twin(lane, *send)) {
-        if (twin->fingerprint != send->fingerprint) {
-          refusal.emplace(ErrorCode::kAlreadyExists,
-                          "This idempotency key was used for another message.");
-        } else {
-          refusal.emplace(ErrorCode::kAborted, "This message is being answered right now.",
-                          ErrorDetails{.retry_after = std::chrono::seconds(1), .retryable = true});
-        }
-      } else if (lane.busy && lane.waiting.size() >= house_.options.max_queued_per_session) {
+        refusal = twin->turn->key_fingerprint() == send->turn->key_fingerprint()
+                      ? key_in_use()
+                      : key_used_otherwise();
+      } else if (lane.running && lane.waiting.size() >= house_.options.max_queued_per_session) {
         refusal.emplace(ErrorCode::kResourceExhausted,
                         "too many messages of this session are waiting.",
                         ErrorDetails{.retryable = true, .reason = "QUEUE_FULL", .stage = "queue"});
       } else {
         sends_.insert(send);
-        first = !lane.busy;
+        first = lane.running == nullptr;
         if (first) {
-          lane.busy = true;
           lane.running = send;
         } else {
           lane.waiting.push_back(send);
@@ -187,9 +178,7 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
 
   struct Send {
     std::string session_id;
-    std::string key;  // of idempotency; empty for none
-    std::string fingerprint;
-    std::shared_ptr<TurnRunner> turn;
+    std::shared_ptr<TurnRunner> turn;  // while it is in its lane, and on to its end
     Executor executor;
     OnDone on_done;
     std::chrono::steady_clock::time_point deadline;
@@ -218,17 +207,19 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
   };
 
   struct Lane {
-    bool busy = false;
     std::shared_ptr<Send> running;
     std::deque<std::shared_ptr<Send>> waiting;
   };
 
   // The send of that lane, running or waiting, that has the same idempotency key.
   static std::shared_ptr<Send> find_twin(const Lane& lane, const Send& send) {
-    if (send.key.empty()) return nullptr;
-    if (lane.running && lane.running->key == send.key) return lane.running;
-    const auto twin = std::find_if(lane.waiting.begin(), lane.waiting.end(),
-                                   [&](const auto& waiting) { return waiting->key == send.key; });
+    const std::string& key = send.turn->idempotency_key();
+    if (key.empty()) return nullptr;
+    const auto has_key = [&key](const std::shared_ptr<Send>& other) {
+      return other->turn->idempotency_key() == key;
+    };
+    if (lane.running && has_key(lane.running)) return lane.running;
+    const auto twin = std::find_if(lane.waiting.begin(), lane.waiting.end(), has_key);
     return twin == lane.waiting.end() ? nullptr : *twin;
   }
 

@@ -60,6 +60,8 @@ TurnRunner::TurnRunner(const TurnHouse& house, std::string session_id, std::stri
       session_id_(std::move(session_id)),
       text_(std::move(text)),
       options_(std::move(options)),
+      key_fingerprint_(options_.idempotency_key.empty() ? std::string()
+                                                        : fingerprint(text_, options_.details)),
       surroundings_(std::move(surroundings)) {}
 
 void TurnRunner::run(OnDone on_done) {
@@ -104,14 +106,13 @@ void TurnRunner::begin() {
     return;
   }
   const Timestamp now = house_.options.now();
-  const bool has_key = !options_.idempotency_key.empty();
   BegunTurn begun = house_.store->begin_turn(
       {.session_id = session_id_,
        .create_session = options_.create_session,
        .details = options_.details,
        .text = text_,
        .idempotency_key = options_.idempotency_key,
-       .fingerprint = has_key ? fingerprint(text_, options_.details) : std::string(),
+       .fingerprint = key_fingerprint_,
        .now = now,
        .expires_at = now + std::chrono::ceil<std::chrono::microseconds>(left) + kGrace,
        .max_tokens_per_day = house_.options.daily_tokens});

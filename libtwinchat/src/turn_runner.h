@@ -45,6 +45,10 @@ class TurnRunner : public std::enable_shared_from_this<TurnRunner> {
   TurnRunner(const TurnHouse& house, std::string session_id, std::string text, SendOptions options,
              TurnSurroundings surroundings);
 
+  // The key of the options, empty for none, and what tells the message under it from others.
+  const std::string& idempotency_key() const noexcept { return options_.idempotency_key; }
+  const std::string& key_fingerprint() const noexcept { return key_fingerprint_; }
+
   // Begins the turn on the calling thread, a task of the executor. `on_done` is called once, there
   // or in a later task.
   void run(OnDone on_done);
@@ -75,6 +79,7 @@ class TurnRunner : public std::enable_shared_from_this<TurnRunner> {
   const std::string session_id_;
   const std::string text_;
   const SendOptions options_;
+  const std::string key_fingerprint_;  // empty without a key
   const TurnSurroundings surroundings_;
   OnDone on_done_;
 

@@ -244,8 +244,7 @@ void ChatRoutes::when_placed(const std::shared_ptr<LateAnswer>& later, const std
                               Refusal refusal(503, {{"error",
                                                      "Too many messages are waiting for an answer "
                                                      "right now."}});
-                              refusal.retry_after = 2;
-                              refusal.spread = RetrySpread::suited_to(2);
+                              refusal.spread_retries(2);
                               later->send(refusal);
                             },
                         .still_there = [later] { return !later->client_left(); }});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/json.h"
+#include "api/retry_spread.h"
 
 namespace twinchat::server {
 
@@ -17,6 +18,13 @@ struct Refusal : std::exception {
   Refusal(int refusal_status, Json refusal_body)
       : status(refusal_status), body(std::move(refusal_body)) {}
   const char* what() const noexcept override { return "the request was refused"; }
+
+  // Many get this refusal at the same time, and are to come back after so many seconds, spread over
+  // a time that suits them.
+  void spread_retries(int seconds) {
+    retry_after = seconds;
+    spread = RetrySpread::suited_to(seconds);
+  }
 
   int status;
   Json body;

@@ -157,10 +157,7 @@ httplib::Response Router::error_answer(const ErrorCause& cause) const {
     context.route_number = route->number;
   }
   Refusal refusal(cause.status, {{"detail", cause.detail}});
-  if (cause.status == 503) {
-    refusal.retry_after = 2;
-    refusal.spread = RetrySpread::suited_to(2);
-  }
+  if (cause.status == 503) refusal.spread_retries(2);
   httplib::Response response =
       context.response(refusal.status, refusal.body, context.headers_of(refusal));
   context.log(cause.status, response.body.size());

@@ -93,12 +93,10 @@ class MemoryStore final : public Store {
     StoredTurn* earlier = session != nullptr ? find_key(*session, turn.idempotency_key) : nullptr;
     if (earlier != nullptr) {
       if (earlier->fingerprint != turn.fingerprint) {
-        throw Error(ErrorCode::kAlreadyExists,
-                    "This idempotency key was used for another message.");
+        throw key_used_otherwise();
       }
       if (earlier->turn.status == TurnStatus::kPending && earlier->expires_at > turn.now) {
-        throw Error(ErrorCode::kAborted, "This message is being answered right now.",
-                    {.retryable = true});
+        throw key_in_use();
       }
       if (is_replayed(earlier->turn.status)) {
         BegunTurn begun{BegunTurn::Kind::kReplayed, earlier->turn};

@@ -420,13 +420,11 @@ class SqliteStore final : public Store {
         id = query.integer(0);
         const TurnStatus status = stored_status(query.text(1));
         if (query.text(2) != turn.fingerprint) {
-          throw Error(ErrorCode::kAlreadyExists,
-                      "This idempotency key was used for another message.");
+          throw key_used_otherwise();
         }
         if (status == TurnStatus::kPending && query.time(3) > turn.now &&
             !has_surely_ended(query.text(4))) {
-          throw Error(ErrorCode::kAborted, "This message is being answered right now.",
-                      {.retryable = true});
+          throw key_in_use();
         }
         begun.kind = is_replayed(status) ? BegunTurn::Kind::kReplayed : BegunTurn::Kind::kResumed;
       }

@@ -42,6 +42,15 @@ std::int64_t counted_tokens(const Usage& usage) noexcept {
   return usage.prompt_tokens + usage.output_tokens + usage.thought_tokens;
 }
 
+Error key_used_otherwise() {
+  return Error(ErrorCode::kAlreadyExists, "This idempotency key was used for another message.");
+}
+
+Error key_in_use() {
+  return Error(ErrorCode::kAborted, "This message is being answered right now.",
+               {.retry_after = std::chrono::seconds(1), .retryable = true});
+}
+
 Error daily_tokens_used_up(Timestamp now) {
   const auto midnight = std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1);
   return Error(ErrorCode::kResourceExhausted,

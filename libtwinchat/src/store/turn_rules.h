@@ -29,6 +29,11 @@ void apply(const FinishedTurn& finished, Turn& turn);
 // What a turn counts for towards NewTurn::max_tokens_per_day.
 std::int64_t counted_tokens(const Usage& usage) noexcept;
 
+// The refusals of a turn whose idempotency key stands for another message, or for one that is under
+// way.
+Error key_used_otherwise();
+Error key_in_use();
+
 // The refusal of a turn when the day of `now` has used up its tokens.
 Error daily_tokens_used_up(Timestamp now);
 
