@@ -1,6 +1,14 @@
 # Every option is prefixed. The server, the examples and the tests are built by default only when
 # this is the top-level project, so that add_subdirectory(libtwinchat) brings the library alone.
 option(TWINCHAT_BUILD_SERVER "Build twinchat-server" ${PROJECT_IS_TOP_LEVEL})
+find_program(TWINCHAT_NODE node)
+find_program(TWINCHAT_NPM npm)
+mark_as_advanced(TWINCHAT_NODE TWINCHAT_NPM)
+set(twinchat_web_default OFF)
+if(PROJECT_IS_TOP_LEVEL AND TWINCHAT_NODE AND TWINCHAT_NPM)
+  set(twinchat_web_default ON)
+endif()
+option(TWINCHAT_WEB "Build the server's pages, with npm, into the server" ${twinchat_web_default})
 option(TWINCHAT_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_TESTS "Build the tests and their support programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)

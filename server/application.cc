@@ -136,6 +136,7 @@ Application::Application(const Settings& settings)
   assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
+  page_routes_.add_to(router_);
   add_health_routes();
 }
 

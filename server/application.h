@@ -14,6 +14,7 @@
 #include "metrics/metrics.h"
 #include "twinchat/assistant.h"
 #include "twinchat/store.h"
+#include "web/page_routes.h"
 
 namespace twinchat::server {
 
@@ -69,6 +70,7 @@ class Application {
   std::shared_ptr<Store> store_;
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
+  const PageRoutes page_routes_{admin_files()};
 };
 
 }  // namespace twinchat::server

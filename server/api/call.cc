@@ -87,6 +87,13 @@ void Call::answer(int status, const Json& body, const HeaderList& further) {
   answer(context_->response(status, body, further));
 }
 
+void Call::answer_text(int status, std::string_view content_type, std::string_view body,
+                       const HeaderList& further) {
+  httplib::Response made = context_->empty_response(status, further);
+  made.set_content(body.data(), body.size(), std::string(content_type));
+  answer(std::move(made));
+}
+
 void Call::answer_empty(int status, const HeaderList& further) {
   answer(context_->empty_response(status, further));
 }

@@ -113,6 +113,9 @@ class Call {
   Json json() const;
 
   void answer(int status, const Json& body, const HeaderList& further = {});
+  // The same with a body that is not JSON.
+  void answer_text(int status, std::string_view content_type, std::string_view body,
+                   const HeaderList& further = {});
   // The same without a body.
   void answer_empty(int status, const HeaderList& further = {});
 

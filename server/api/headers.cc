@@ -46,10 +46,10 @@ bool AccessRules::allows_origin(std::string_view origin) const {
   return std::find(origins_.begin(), origins_.end(), ascii_lower(origin)) != origins_.end();
 }
 
-void add_security_headers(httplib::Headers& headers) {
+void add_security_headers(httplib::Headers& headers, const char* referrer_policy) {
   headers.emplace("X-Content-Type-Options", "nosniff");
   headers.emplace("X-Frame-Options", "DENY");
-  headers.emplace("Referrer-Policy", "same-origin");
+  headers.emplace("Referrer-Policy", referrer_policy);
   headers.emplace("Cross-Origin-Opener-Policy", "same-origin");
 }
 

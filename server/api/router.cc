@@ -13,9 +13,19 @@ namespace twinchat::server {
 namespace {
 
 constexpr std::string_view kApi = "/api/";
+constexpr std::string_view kAdminPages = "/admin";
+constexpr std::string_view kRest = "**";
 
-// Whether `path` (ending with a slash) is of that pattern; `parameter` is what stands for {}.
+// Whether `path` (ending with a slash) is of that pattern; `parameter` is what stands for {} or **.
 bool matches(std::string_view pattern, std::string_view path, std::string& parameter) {
+  if (pattern.ends_with(kRest)) {
+    pattern.remove_suffix(kRest.size());
+    if (!path.starts_with(pattern)) return false;
+    path.remove_prefix(pattern.size());
+    if (!path.empty()) path.remove_suffix(1);
+    parameter = path;
+    return true;
+  }
   const std::size_t hole = pattern.find("{}");
   if (hole == std::string_view::npos) return pattern == path;
   const std::string_view before = pattern.substr(0, hole);
@@ -104,7 +114,8 @@ void Router::fill(AnswerContext& context, std::string_view path, std::string_vie
   context.spread = &options_.spread;
   if (options_.client && !peer.empty()) context.client = options_.client(peer, head.forwarded_for);
   context.headers.emplace("X-Request-Id", context.request_id);
-  add_security_headers(context.headers);
+  add_security_headers(context.headers,
+                       path.starts_with(kAdminPages) ? "no-referrer" : "same-origin");
   if (!path.starts_with(kApi)) return;
   context.headers.emplace("Cache-Control", "no-store");
   add_cors_headers(context.headers, rules_, head.origin, head.preflight);

@@ -34,7 +34,7 @@ class Router {
       : rules_(std::move(rules)), options_(std::move(options)) {}
 
   // Serves `method` on `pattern`, which ends with a slash and is found with and without it. A {} in
-  // it stands for one segment. What was added first is tried first. GET serves HEAD as well.
+  // it stands for one segment, ** at its end for all that follows. What was added first is tried first. GET serves HEAD as well.
   void add(const std::string& method, const std::string& pattern, Handler handler);
 
   // Answers the request, or leaves that to what the handler has begun.

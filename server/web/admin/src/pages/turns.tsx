@@ -1,0 +1,104 @@
+import { formatDuration } from "../../../shared/format.ts";
+import type { TurnRow } from "../api/types.ts";
+import { href, useUrl } from "../router.ts";
+import { Failure, Loading, Nothing, Page, Said, Status, Time } from "../ui/basics.tsx";
+import {
+  type Column,
+  countText,
+  DateFilter,
+  Filter,
+  Filters,
+  listQuery,
+  Pager,
+  Table,
+  useList,
+} from "../ui/list.tsx";
+import { sessionPath } from "./sessions.tsx";
+
+const names = ["status", "created", "created_from", "created_to"] as const;
+
+const columns: Column<TurnRow>[] = [
+  { title: "Status", cell: (row) => <Status status={row.status} /> },
+  { title: "When", class: "time", cell: (row) => <Time at={row.created_at} /> },
+  {
+    title: "Visitor",
+    class: "id",
+    cell: (row) => (
+      <a href={href(`${sessionPath(row.session_id)}conversation/`)}>
+        <Said text={row.user_name || row.session_id} />
+      </a>
+    ),
+  },
+  { title: "Question", class: "preview", cell: (row) => <Said text={row.question} /> },
+  {
+    title: "Answer",
+    class: "preview",
+    cell: (row) => (row.answer ? <Said text={row.answer} /> : <Nothing>none</Nothing>),
+  },
+  {
+    title: "Why",
+    cell: (row) => (row.error_code ? <code>{row.error_code}</code> : <Nothing />),
+  },
+  { title: "Model", cell: (row) => (row.model ? row.model : <Nothing />) },
+  { title: "Attempts", class: "number", cell: (row) => row.attempts },
+  {
+    title: "Took",
+    class: "number",
+    cell: (row) => (row.latency_ms === null ? <Nothing /> : formatDuration(row.latency_ms)),
+  },
+];
+
+export function Turns() {
+  useUrl();
+  const list = useList<TurnRow>("turns/", listQuery(names));
+  return (
+    <Page wide title="Unanswered and flagged" crumbs={[{ text: "Unanswered and flagged" }]}>
+      <p class="help">
+        Unanswered: failed, empty, interrupted or cancelled. Flagged: blocked by the model, or cut.
+      </p>
+      <div class="with-filters">
+        <div class="list-part">
+          {list.error && <Failure error={list.error} retry={list.reload} />}
+          {!list.data && list.loading && <Loading />}
+          {list.data && (
+            <>
+              <p class="found" role="status">
+                {countText(list.data, "turn")}
+              </p>
+              {list.data.results.length > 0 ? (
+                <Table
+                  label="Turns"
+                  columns={columns}
+                  rows={list.data.results}
+                  id={(row) => String(row.id)}
+                  busy={list.loading}
+                />
+              ) : (
+                <p class="empty">Every question has its answer.</p>
+              )}
+              <Pager list={list.data} />
+            </>
+          )}
+        </div>
+        <Filters names={names}>
+          <Filter
+            title="By status"
+            name="status"
+            choices={[
+              { value: null, text: "All of these" },
+              { value: "unanswered", text: "Unanswered" },
+              { value: "failed", text: "Failed" },
+              { value: "empty", text: "Empty" },
+              { value: "interrupted", text: "Interrupted" },
+              { value: "cancelled", text: "Cancelled" },
+              { value: "flagged", text: "Flagged" },
+              { value: "blocked", text: "Blocked" },
+              { value: "truncated", text: "Cut" },
+            ]}
+          />
+          <DateFilter title="By created" name="created" />
+        </Filters>
+      </div>
+    </Page>
+  );
+}

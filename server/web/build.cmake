@@ -1,0 +1,10 @@
+# Builds the pages: copies SOURCES from FROM to WORK, and runs npm there. The result is WORK/dist.
+file(REMOVE_RECURSE ${WORK}/admin ${WORK}/shared)
+foreach(file IN LISTS SOURCES)
+  get_filename_component(folder ${file} DIRECTORY)
+  file(COPY ${FROM}/${file} DESTINATION ${WORK}/${folder})
+endforeach()
+include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/npm_ci.cmake)
+npm_ci(${WORK} ${NPM})
+execute_process(COMMAND ${NPM} run --silent build -- --logLevel warn
+                WORKING_DIRECTORY ${WORK} COMMAND_ERROR_IS_FATAL ANY)
