@@ -185,6 +185,14 @@ function Menu({ open }: { open: boolean }) {
           )
         );
       })}
+      <button
+        type="button"
+        class="everywhere"
+        title="Ends all your log-ins, on every device"
+        onClick={() => void leave("logout-everywhere/")}
+      >
+        Log out everywhere
+      </button>
     </nav>
   );
 }
@@ -195,11 +203,11 @@ function ThemeChoice() {
   const now = useStore(theme);
   return (
     <label class="theme">
-      <span class="hidden">Theme</span>
+      <span class="theme-word">Theme</span>
       <select value={now} onChange={(event) => setTheme(event.currentTarget.value as Theme)}>
         {themes.map((choice) => (
           <option key={choice} value={choice}>
-            {{ auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" }[choice]}
+            {{ auto: "Auto", light: "Light", dark: "Dark" }[choice]}
           </option>
         ))}
       </select>
@@ -245,14 +253,6 @@ function Top({ open, toggle }: { open: boolean; toggle: () => void }) {
         </span>
         <button type="button" onClick={() => void leave("logout/")}>
           Log out
-        </button>
-        <button
-          type="button"
-          class="everywhere"
-          title="Ends all your log-ins, on every device"
-          onClick={() => void leave("logout-everywhere/")}
-        >
-          Log out everywhere
         </button>
       </div>
     </header>

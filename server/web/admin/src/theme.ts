@@ -9,7 +9,7 @@ function stored(): Theme {
     const value = localStorage.getItem(key);
     return value === "light" || value === "dark" ? value : "auto";
   } catch {
-    return "auto";  // A browser that keeps nothing.
+    return "auto"; // A browser that keeps nothing.
   }
 }
 
@@ -19,8 +19,9 @@ export const appearance = createStore<"light" | "dark">("light");
 
 function apply(): void {
   const now = theme.get();
-  document.documentElement.dataset["theme"] = now;
-  appearance.set(now === "auto" ? (system_dark.matches ? "dark" : "light") : now);
+  const seen = now === "auto" ? (system_dark.matches ? "dark" : "light") : now;
+  document.documentElement.dataset["theme"] = seen;
+  appearance.set(seen);
 }
 
 export function setTheme(next: Theme): void {

@@ -73,10 +73,16 @@ const columns: Column<Session>[] = [
   {
     title: "Name",
     sort: "name",
+    class: "short",
     cell: (row) => (row.user_name ? <Said text={row.user_name} /> : <Nothing />),
   },
-  { title: "E-mail", sort: "email", cell: (row) => <Email email={row.user_email} /> },
-  { title: "Phone", cell: (row) => <Phone phone={row.user_phone} /> },
+  {
+    title: "E-mail",
+    sort: "email",
+    class: "short",
+    cell: (row) => <Email email={row.user_email} />,
+  },
+  { title: "Phone", class: "phone", cell: (row) => <Phone phone={row.user_phone} /> },
   {
     title: "Messages",
     sort: "messages",

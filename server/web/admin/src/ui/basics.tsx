@@ -20,6 +20,9 @@ interface PageProps {
   children: ComponentChildren;
 }
 
+// The first page comes from the browser, which has put the focus where it belongs.
+let first_page = true;
+
 // A page's frame: breadcrumbs, heading, what was just done, and the page itself. The heading takes
 // the focus when the page comes, so that a screen reader says where one is.
 export function Page({ title, crumbs = [], actions, wide, children }: PageProps) {
@@ -28,6 +31,10 @@ export function Page({ title, crumbs = [], actions, wide, children }: PageProps)
     document.title = `${title} · twinchat admin`;
   }, [title]);
   useEffect(() => {
+    if (first_page) {
+      first_page = false;
+      return;
+    }
     const main = heading.current?.closest("main");
     if (!main?.contains(document.activeElement)) heading.current?.focus({ preventScroll: true });
   }, []);

@@ -1,0 +1,15 @@
+import { after, afterEach, before } from 'node:test';
+import { nothingBadHappened, start, stop } from './fixture.mjs';
+
+before(start);
+after(stop);
+afterEach(nothingBadHappened);
+
+await import('./login.mjs');
+await import('./sessions.mjs');
+await import('./conversation.mjs');
+await import('./messages.mjs');
+await import('./people.mjs');
+await import('./accounts.mjs');
+await import('./hostile.mjs');
+await import('./accessibility.mjs');
