@@ -10,7 +10,7 @@ const fill = async (page, { username, password }) => {
 
 test('Whoever is not logged in is asked for it, and then sees the page they came for', async () => {
   const { context, page } = await operator(null);
-  await page.goto('/admin/sessions/?q=Visitor+007&sort=name');
+  await page.goto('/admin/sessions/?q=Visitor+n007&sort=name');
   await page.waitForURL(/\/admin\/login\/\?next=/);
   await screenshot(page, 'log-in');
   await fill(page, { username: 'jane', password: 'wrong' });
@@ -18,9 +18,9 @@ test('Whoever is not logged in is asked for it, and then sees the page they came
   await page.getByRole('alert').filter({ hasText: 'Please enter a correct username and password' }).waitFor();
   await fill(page, people.jane);
   await page.getByRole('button', { name: 'Log in' }).click();
-  await page.waitForURL(/\/admin\/sessions\/\?q=Visitor\+007&sort=name$/);
+  await page.waitForURL(/\/admin\/sessions\/\?q=Visitor\+n007&sort=name$/);
   await settled(page);
-  await page.getByRole('row', { name: /Visitor 007/ }).waitFor();
+  await page.getByRole('row', { name: /Visitor n007/ }).waitFor();
 
   await page.getByRole('button', { name: 'Log out', exact: true }).click();
   await page.waitForURL(/\/admin\/login\/$/);

@@ -48,7 +48,8 @@ export async function seed(programs, root) {
     Array.from({ length: crowd }, (_, at) => () => {
       const number = String(at).padStart(3, '0');
       return root.post('sessions/', {
-        user_name: `Visitor ${number}`,
+        // Digits alone might be part of a session's id.
+        user_name: `Visitor n${number}`,
         // Some have left how to reach them.
         user_email: at % 10 === 0 ? `visitor${number}@example.com` : null,
         user_phone: null,

@@ -26,12 +26,11 @@ export function createStore<T>(initial: T): Store<T> {
 
 export function useStore<T>(store: Store<T>): T {
   const [, redraw] = useState(0);
+  const drawn = store.get();
   useEffect(() => {
-    const seen = store.get();
-    const stop = store.subscribe(() => redraw((n) => n + 1));
     // What changed between the drawing and this effect.
-    if (!Object.is(seen, store.get())) redraw((n) => n + 1);
-    return stop;
+    if (!Object.is(drawn, store.get())) redraw((n) => n + 1);
+    return store.subscribe(() => redraw((n) => n + 1));
   }, [store]);
-  return store.get();
+  return drawn;
 }

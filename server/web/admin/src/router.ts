@@ -23,6 +23,9 @@ function current(): Url {
 }
 
 export const url = createStore(current());
+let navigated = false;
+// Whether something else was shown before, without a new page from the server.
+export const hasNavigated = () => navigated;
 export const useUrl = () => useStore(url);
 
 const leave_listeners = new Set<() => void>();
@@ -33,6 +36,7 @@ export function onLeave(listener: () => void): void {
 }
 
 function show(next: Url): void {
+  navigated = true;
   if (next.path !== url.get().path) {
     for (const listener of leave_listeners) listener();
   }

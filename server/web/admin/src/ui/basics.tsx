@@ -5,7 +5,7 @@ import { useStore } from "../../../shared/store.ts";
 import type { ApiError } from "../api/client.ts";
 import type { TurnStatus } from "../api/types.ts";
 import { dismiss, messages } from "../messages.ts";
-import { href } from "../router.ts";
+import { hasNavigated, href } from "../router.ts";
 
 export interface Crumb {
   text: string;
@@ -20,9 +20,6 @@ interface PageProps {
   children: ComponentChildren;
 }
 
-// The first page comes from the browser, which has put the focus where it belongs.
-let first_page = true;
-
 // A page's frame: breadcrumbs, heading, what was just done, and the page itself. The heading takes
 // the focus when the page comes, so that a screen reader says where one is.
 export function Page({ title, crumbs = [], actions, wide, children }: PageProps) {
@@ -31,10 +28,7 @@ export function Page({ title, crumbs = [], actions, wide, children }: PageProps)
     document.title = `${title} · twinchat admin`;
   }, [title]);
   useEffect(() => {
-    if (first_page) {
-      first_page = false;
-      return;
-    }
+    if (!hasNavigated()) return; // The browser has put the focus where it belongs.
     const main = heading.current?.closest("main");
     if (!main?.contains(document.activeElement)) heading.current?.focus({ preventScroll: true });
   }, []);
