@@ -470,14 +470,16 @@ TEST_CASE("A message that an operator adds stands at the end of its session") {
 
 TEST_CASE("A session that an operator adds is listed and can be talked in") {
   WITH_EVERY_DATABASE();
-  const SessionRow row =
-      data->add_session("one", {"Jane", {}, {}}, moment(), by_op("add", "session"));
-  CHECK(row.session == data.store().find_session("one"));
-  CHECK(ids(data->sessions({})) == Strings{"one"});
-  CHECK(code_of([&] { data->add_session("one", {}, moment(), by_op("add")); }) ==
-        ErrorCode::kAlreadyExists);
-  CHECK(whole_turn(data.store(), "one", "q", "a").status == TurnStatus::kComplete);
-  CHECK(data.accounts().audit({}).rows.front().object_id == "one");
+  const SessionRow row = data->add_session({"Jane", {}, {}}, moment(), by_op("add", "session"));
+  const std::string id = row.session.session_id;
+  CHECK(id.size() == 36);
+  CHECK(row.session == data.store().find_session(id));
+  CHECK(ids(data->sessions({})) == Strings{id});
+  CHECK(data->add_session({}, moment(), by_op("add")).session.session_id != id);
+  CHECK(whole_turn(data.store(), id, "q", "a").status == TurnStatus::kComplete);
+  AuditQuery added;
+  added.object_id = id;
+  CHECK(data.accounts().audit(added).rows.size() == 1);
 }
 
 TEST_CASE("Deleting sessions takes all that is theirs and nothing else") {

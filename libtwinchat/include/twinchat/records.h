@@ -167,9 +167,9 @@ class TWINCHAT_EXPORT Records {
   // How many the query would list, counted up to `most`; the search of the query is not regarded.
   virtual std::int64_t count_sessions(const SessionQuery& query, std::int64_t most) = 0;
   virtual std::optional<SessionRow> session(std::string_view session_id) = 0;
-  // Adds one with that id. kAlreadyExists. `audit` gets the object_id.
-  virtual SessionRow add_session(std::string_view session_id, const UserDetails& user,
-                                 Timestamp now, const AuditEntry& audit) = 0;
+  // Adds one with a new random id, which becomes the object_id of `audit`.
+  virtual SessionRow add_session(const UserDetails& user, Timestamp now,
+                                 const AuditEntry& audit) = 0;
   // Changes the details. When `expected` is given and the details are others by now, somebody else
   // was faster: kAborted, and nothing is changed. kNotFound.
   virtual SessionRow edit_session(std::string_view session_id, const UserDetailsUpdate& update,
@@ -190,7 +190,8 @@ class TWINCHAT_EXPORT Records {
   // As count_sessions().
   virtual std::int64_t count_messages(const RowQuery& query, std::int64_t most) = 0;
   virtual std::optional<MessageRow> message(std::int64_t id) = 0;
-  // Adds one at the end of the session and moves updated_at. kNotFound.
+  // Adds one at the end of the session and moves updated_at. An empty object_id of `audit` becomes
+  // the message's. kNotFound.
   virtual MessageRow add_message(std::string_view session_id, const std::string& text, bool is_bot,
                                  Timestamp now, const AuditEntry& audit) = 0;
   // Changes the text. As edit_session(); `expected` is the message as the caller knows it.

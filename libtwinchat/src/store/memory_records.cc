@@ -7,6 +7,7 @@
 #include "store/memory_data.h"
 #include "store/records_rules.h"
 #include "store/search_text.h"
+#include "uuid.h"
 
 namespace twinchat::memory {
 namespace {
@@ -117,16 +118,12 @@ class MemoryRecords final : public Records {
     return found != nullptr ? std::optional(row_of(*found)) : std::nullopt;
   }
 
-  SessionRow add_session(std::string_view session_id, const UserDetails& user, Timestamp now,
-                         const AuditEntry& audit) override {
+  SessionRow add_session(const UserDetails& user, Timestamp now, const AuditEntry& audit) override {
     std::lock_guard lock(data_->mutex);
-    if (data_->find(session_id) != nullptr) {
-      throw Error(ErrorCode::kAlreadyExists, "A session with this id exists already.");
-    }
     AuditEntry entry = audit;
-    entry.object_id = session_id;
+    entry.object_id = random_uuid();
     data_->insert_audit(entry);
-    return row_of(data_->insert_session(session_id, user, now));
+    return row_of(data_->insert_session(entry.object_id, user, now));
   }
 
   SessionRow edit_session(std::string_view session_id, const UserDetailsUpdate& update,
@@ -243,7 +240,7 @@ class MemoryRecords final : public Records {
     MessageRow row{data_->insert_message(stored, text, is_bot, now), std::string(session_id)};
     stored.session.updated_at = now;
     AuditEntry entry = audit;
-    entry.object_id = std::to_string(row.message.id);
+    if (entry.object_id.empty()) entry.object_id = std::to_string(row.message.id);
     data_->insert_audit(entry);
     return row;
   }

@@ -17,6 +17,7 @@
 #include "store/sqlite_index.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_time.h"
+#include "uuid.h"
 
 namespace twinchat::sqlite {
 namespace {
@@ -525,16 +526,11 @@ class SqliteRecords final : public Records {
     });
   }
 
-  SessionRow add_session(std::string_view session_id, const UserDetails& user, Timestamp now,
-                         const AuditEntry& audit) override {
-    const std::string key(session_id);
+  SessionRow add_session(const UserDetails& user, Timestamp now, const AuditEntry& audit) override {
+    AuditEntry entry = audit;
+    entry.object_id = random_uuid();
     return file_.writer.run([&](Connection& connection) {
-      if (find_session(connection, key)) {
-        throw Error(ErrorCode::kAlreadyExists, "A session with this id exists already.");
-      }
-      SessionRow row{insert_session(connection, key, user, now)};
-      AuditEntry entry = audit;
-      entry.object_id = key;
+      SessionRow row{insert_session(connection, entry.object_id, user, now)};
       insert_audit(connection, entry);
       return row;
     });
@@ -606,7 +602,7 @@ class SqliteRecords final : public Records {
       MessageRow added{insert_message(connection, session->id, text, is_bot, now), key};
       touch_session(connection, session->id, now);
       AuditEntry entry = audit;
-      entry.object_id = std::to_string(added.message.id);
+      if (entry.object_id.empty()) entry.object_id = std::to_string(added.message.id);
       insert_audit(connection, entry);
       return added;
     });
