@@ -8,10 +8,11 @@ set(twinchat_web_default OFF)
 if(PROJECT_IS_TOP_LEVEL AND TWINCHAT_NODE AND TWINCHAT_NPM)
   set(twinchat_web_default ON)
 endif()
-option(TWINCHAT_WEB "Build the server's pages, with npm, into the server" ${twinchat_web_default})
 option(TWINCHAT_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_TESTS "Build the tests and their support programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)
+option(TWINCHAT_WEB "Build the admin's page into twinchat-server; needs Node.js with npm"
+       ${twinchat_web_default})
 option(TWINCHAT_WERROR "Treat warnings in our own code as errors" OFF)
 set(TWINCHAT_SANITIZE "" CACHE STRING "Sanitizers for the whole build: 'address,undefined' or 'thread'")
 set(TWINCHAT_HTTPLIB_INCLUDE_DIR "" CACHE PATH

@@ -65,6 +65,10 @@ void LateAnswer::send(const Refusal& refusal) {
   send(refusal.status, refusal.body, context_->headers_of(refusal));
 }
 
+void LateAnswer::send_empty(int status, const HeaderList& further) {
+  send(context_->empty_response(status, further));
+}
+
 std::shared_ptr<Reply> LateAnswer::begin_stream(const HeaderList& further) {
   reply_->begin_stream(context_->empty_response(200, further));
   return reply_;
@@ -87,11 +91,11 @@ void Call::answer(int status, const Json& body, const HeaderList& further) {
   answer(context_->response(status, body, further));
 }
 
-void Call::answer_text(int status, std::string_view content_type, std::string_view body,
-                       const HeaderList& further) {
-  httplib::Response made = context_->empty_response(status, further);
-  made.set_content(body.data(), body.size(), std::string(content_type));
-  answer(std::move(made));
+void Call::answer_bytes(int status, std::string_view body, const std::string& type,
+                        const HeaderList& further) {
+  httplib::Response response = context_->empty_response(status, further);
+  response.set_content(body.data(), body.size(), type.c_str());
+  answer(std::move(response));
 }
 
 void Call::answer_empty(int status, const HeaderList& further) {

@@ -27,9 +27,9 @@ class AccessRules {
   std::vector<std::string> origins_;
 };
 
-// Puts the fields on `headers` that every answer carries, whatever it is. `referrer_policy` is what
-// other pages may learn of the one that led to them.
-void add_security_headers(httplib::Headers& headers, const char* referrer_policy);
+// Puts the fields on `headers` that every answer carries, whatever it is; those of the admin are
+// stricter.
+void add_security_headers(httplib::Headers& headers, bool admin = false);
 
 // Puts those on that let an allowed page, the one of Origin, read the answer; `preflight` adds what
 // it may send.

@@ -51,6 +51,8 @@ class ChatServer {
   // Where the metrics are, without the path.
   const std::string& metrics_url() const { return metrics_url_; }
   GeminiStandIn& gemini() { return gemini_; }
+  // Where the database is, chat.db.
+  const std::filesystem::path& folder() const { return folder_.path(); }
   Process& process() { return *process_; }
   // All that the server wrote since the first start.
   std::string log() const { return earlier_log_ + process_->output() + process_->errors(); }
