@@ -47,7 +47,7 @@ export class Programs {
       DATABASE_URL: 'sqlite:///chat.db',
       METRICS_ADDRESS: 'off',
       CHAT_RATE_LIMITS: 'off',
-      GEMINI_TOKEN_PRICES: 'input=0.30,cached=0.075,output=2.50,currency=USD',
+      GEMINI_PRICES: 'input=0.3,cached=0.075,output=2.5,currency=USD',
       PATH: process.env.PATH,
     };
     const options = { cwd: folder, env, stdio: ['ignore', 'inherit', 'pipe'] };
