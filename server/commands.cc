@@ -180,10 +180,9 @@ int change_password_command(const CommandLine& line) {
 
 // Everything that is served, from the real table.
 int print_routes() {
-  Settings settings;
-  settings.debug = true;
-  settings.database_url = "memory:";
-  settings.chat_max_in_flight = 1;
+  SettingSources sources;
+  sources.flags = {{"DEBUG", "True"}, {"DATABASE_URL", "memory:"}, {"METRICS_ADDRESS", "off"}};
+  const Settings settings = load_settings(sources, false);
   fmt::print("{}", Application(settings).routes());
   return kOk;
 }

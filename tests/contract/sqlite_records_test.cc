@@ -108,6 +108,12 @@ TEST_CASE("Triggers that a rebuilt table lost are made again, and the index with
   CHECK(found(*database.records, "mangos") == 0);
   CHECK(found(*database.records, "papayas") == 1);
   check_index(file);
+  // Also while the database is open.
+  SqliteFile(file).exec(
+      "BEGIN; DROP TRIGGER twinchat_message_changed; UPDATE chat_message SET content = 'cherries' "
+      "WHERE content = 'papayas'; COMMIT");
+  CHECK(eventually([&] { return found(*database.records, "cherries") == 1; }));
+  CHECK(found(*database.records, "papayas") == 0);
 }
 
 TEST_CASE("Nothing changes or removes an entry of the audit log") {

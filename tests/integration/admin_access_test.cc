@@ -1,15 +1,15 @@
 // Who gets into the admin, and how far: log-ins, cookies, CSRF, tokens, permissions.
 
-#include <chrono>
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "../contract/sqlite_file.h"
 #include "admin_server.h"
 #include "catch.h"
-#include "sqlite_file.h"
 
 namespace twinchat::testing {
 namespace {
@@ -67,8 +67,8 @@ TEST_CASE("Behind a proxy that speaks https the cookie is for https alone") {
   const auto cookie_for = [&](HttpHeaders headers) {
     return server.post(kLogin, body, std::move(headers)).header("set-cookie").value();
   };
-  for (const std::string& cookie : {cookie_for({{"Host", "chat.example.com"}}),
-                                    cookie_for({{"X-Forwarded-Proto", "https"}})}) {
+  for (const std::string& cookie :
+       {cookie_for({{"Host", "chat.example.com"}}), cookie_for({{"X-Forwarded-Proto", "https"}})}) {
     CHECK(cookie.starts_with("__Host-twinchat_admin="));
     CHECK(cookie.find("; Secure") != std::string::npos);
     CHECK(cookie.find("Domain") == std::string::npos);
@@ -156,8 +156,7 @@ TEST_CASE("A log-in is of no use to pages of others") {
     CHECK(json_of(response).at("code") == "csrf");
   }
   // Neither can they log somebody in, or read anything.
-  CHECK(server
-            .post(kLogin, credentials("boss").dump(), {{"Origin", "http://localhost:3000"}})
+  CHECK(server.post(kLogin, credentials("boss").dump(), {{"Origin", "http://localhost:3000"}})
             .status == 403);
   const HttpResponse read =
       server.get(kMe, {{"Cookie", client.cookie()}, {"Origin", "http://localhost:3000"}});
@@ -272,9 +271,8 @@ TEST_CASE("Superusers look after users") {
   CHECK(bad.contains("username"));
   CHECK(bad.contains("permissions"));
   CHECK(bad.at("password2") == Json{"The two password fields didn\xE2\x80\x99t match."});
-  CHECK(json_of(boss.post(users, {{"username", "boss"},
-                                  {"password1", kPassword},
-                                  {"password2", kPassword}})) ==
+  CHECK(json_of(boss.post(
+            users, {{"username", "boss"}, {"password1", kPassword}, {"password2", kPassword}})) ==
         Json{{"username", {"A user with that username already exists."}}});
   make_staff(boss, "jane", {"view_message"});
   const Json jane = boss.read(users + "?q=jan").at("results").at(0);
@@ -287,8 +285,8 @@ TEST_CASE("Superusers look after users") {
   const Json after = json_of(boss.patch(path, {{"permissions", {"chat.view_chatsession"}}}));
   CHECK(after.at("permissions") == Json{"chat.view_chatsession"});
   CHECK(client.get("/api/admin/sessions/").status == 200);
-  CHECK(boss.post(path + "password/", {{"password1", "another horse battery"},
-                                       {"password2", "another horse battery"}})
+  CHECK(boss.post(path + "password/",
+                  {{"password1", "another horse battery"}, {"password2", "another horse battery"}})
             .status == 204);
   CHECK(client.get("/api/admin/sessions/").status == 401);
   AdminClient(server).log_in("jane", "another horse battery");
@@ -301,9 +299,6 @@ TEST_CASE("Superusers look after users") {
 }
 
 // --- Every route, every kind of visitor
-
-// What each kind gets: allowed means neither 401 nor 403.
-enum class Who { kAnonymous, kVisitor, kViewer, kEditor, kSuperuser };
 
 // Least permissions to use a route, as API.md has them; empty for any staff.
 using Permissions = std::set<std::string>;
@@ -375,8 +370,8 @@ const std::map<std::string, Permissions>& wanted() {
 }
 
 bool is_of_us(const std::string& route) {
-  return route.find("/api/admin/") != std::string::npos ||
-         route.ends_with("/api/chat/sessions/") || route.ends_with("/api/chat/sessions/{}/");
+  return route.find("/api/admin/") != std::string::npos || route.ends_with("/api/chat/sessions/") ||
+         route.ends_with("/api/chat/sessions/{}/");
 }
 
 TEST_CASE("Every route lets in whom it is for, and nobody else") {
@@ -404,8 +399,7 @@ TEST_CASE("Every route lets in whom it is for, and nobody else") {
       {"boss", {}, [&] { return AdminClient(server).log_in("boss"); }},
   };
 
-  const auto program =
-      start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
+  const auto program = start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
   REQUIRE(program->wait_exit() == 0);
   Strings routes;
   std::string lines = program->output();
@@ -457,9 +451,7 @@ TEST_CASE("The commands make a superuser and change a password") {
   const auto run = [&](Strings arguments, const std::string& input,
                        std::map<std::string, std::string> environment = {}) {
     environment["DATABASE_URL"] = "sqlite:///chat.db";
-    const auto program = start_program(std::move(arguments), environment, server.folder());
-    if (!input.empty()) program->write_input(input);
-    program->close_input();
+    const auto program = start_program(std::move(arguments), environment, server.folder(), input);
     const int status = program->wait_exit().value();
     return std::pair(status, program->output());
   };

@@ -35,7 +35,7 @@ HttpResponse AdminClient::request(std::string_view method, std::string_view targ
     headers.emplace_back("X-CSRFToken", csrf_);
   }
   if (!body.empty()) headers.emplace_back("Content-Type", "application/json");
-  return server_.request(method, target, std::move(headers), body);
+  return server_->request(method, target, std::move(headers), body);
 }
 
 Json AdminClient::read(std::string_view target) const {
@@ -46,10 +46,10 @@ Json AdminClient::read(std::string_view target) const {
 }
 
 void make_superuser(const ChatServer& server, const std::string& username) {
-  const auto command =
-      start_program({"createsuperuser", "--no-input", "--username", username},
-                    {{"DATABASE_URL", "sqlite:///chat.db"}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}},
-                    server.folder());
+  const auto command = start_program(
+      {"createsuperuser", "--no-input", "--username", username},
+      {{"DATABASE_URL", "sqlite:///chat.db"}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}},
+      server.folder());
   const auto status = command->wait_exit();
   INFO(command->output() << command->errors());
   REQUIRE(status == 0);

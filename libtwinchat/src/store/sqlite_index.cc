@@ -8,6 +8,7 @@
 
 #include "store/search_text.h"
 #include "store/sqlite_rows.h"
+#include "store/sqlite_schema.h"
 #include "store/sqlite_time.h"
 #include "twinchat/error.h"
 #include "twinchat/records.h"
@@ -161,12 +162,20 @@ void IndexKeeper::run(std::stop_token stop) {
     Clock::duration pause = kIdle;
     try {
       std::int64_t newest = 0;
+      bool lost_triggers = false;
       const bool behind = readers_.run([&](Connection& connection) {
+        lost_triggers = !has_triggers(connection);
         Query query(connection, kNewestMessage);
         newest = query.step() ? query.integer(0) : 0;
         return is_index_behind(connection);
       });
-      if (behind) {
+      if (lost_triggers) {
+        writer_.run([](Connection& connection) {
+          make_index_anew(connection);
+          return true;
+        });
+        pause = Clock::duration(0);
+      } else if (behind) {
         const auto began = Clock::now();
         writer_.run(
             [](Connection& connection) { return bring_into_index(connection, kRowsInPauses); });

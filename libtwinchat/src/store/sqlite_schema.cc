@@ -86,7 +86,7 @@ CREATE TABLE "twinchat_day" (
 // a message costs nothing more than it did. What changes or deletes rows that are in it is seen by
 // triggers, whoever does it. twinchat_changed holds the sessions whose row has to be made anew.
 //
-// The search indexes keep no texts and no positions (a fifth of the space, see
+// The search indexes keep no texts and no positions (a third of the space, see
 // tests/benchmarks): who searches looks at the rows that were found.
 constexpr char kCreateIndex[] = R"sql(
 CREATE TABLE "twinchat_index" (
@@ -149,9 +149,11 @@ CREATE TABLE "twinchat_statistics" (
 // The triggers on the chat tables. None of them names another chat table: Django could then not
 // build that one anew. They go when Django builds such a table anew; then they are made
 // again, and the index with them.
-constexpr std::array<std::string_view, 4> kTriggerNames{
-    "twinchat_details_changed", "twinchat_session_deleted", "twinchat_message_changed",
-    "twinchat_message_deleted"};
+constexpr int kTriggerCount = 4;
+constexpr char kCountTriggers[] =
+    "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN "
+    "('twinchat_details_changed', 'twinchat_session_deleted', 'twinchat_message_changed', "
+    "'twinchat_message_deleted')";
 constexpr char kCreateTriggers[] = R"sql(
 DROP TRIGGER IF EXISTS "twinchat_details_changed";
 DROP TRIGGER IF EXISTS "twinchat_session_deleted";
@@ -241,8 +243,8 @@ END;
 constexpr char kFindUsers[] =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
 
-// Django's own, as its migrations leave them, so that an existing deployment's users work and
-// Django can take over ours with `migrate --fake-initial`. Made for the first user only: where
+// Django's own, as its migrations leave them, and a note that these were made, so that an existing
+// deployment's users work and Django can take over ours. Made for the first user only: where
 // there are none, Django can make its tables itself.
 constexpr char kCreateDjangoAccounts[] = R"sql(
 CREATE TABLE IF NOT EXISTS "django_content_type" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -293,6 +295,26 @@ CREATE INDEX IF NOT EXISTS "auth_user_user_permissions_user_id_a95ead1b"
   ON "auth_user_user_permissions" ("user_id");
 CREATE INDEX IF NOT EXISTS "auth_user_user_permissions_permission_id_1fbb5f2c"
   ON "auth_user_user_permissions" ("permission_id");
+CREATE TABLE IF NOT EXISTS "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL);
+WITH "made" ("app", "name") AS (VALUES
+  ('contenttypes', '0001_initial'),
+  ('contenttypes', '0002_remove_content_type_name'),
+  ('auth', '0001_initial'),
+  ('auth', '0002_alter_permission_name_max_length'),
+  ('auth', '0003_alter_user_email_max_length'),
+  ('auth', '0004_alter_user_username_opts'),
+  ('auth', '0005_alter_user_last_login_null'),
+  ('auth', '0006_require_contenttypes_0002'),
+  ('auth', '0007_alter_validators_add_error_messages'),
+  ('auth', '0008_alter_user_username_max_length'),
+  ('auth', '0009_alter_user_last_name_max_length'),
+  ('auth', '0010_alter_group_name_max_length'),
+  ('auth', '0011_update_proxy_permissions'),
+  ('auth', '0012_alter_user_first_name_max_length'))
+INSERT INTO "django_migrations" ("app", "name", "applied")
+  SELECT "app", "name", datetime('now') FROM "made" WHERE NOT EXISTS (
+    SELECT 1 FROM "django_migrations" AS m WHERE m."app" = "made"."app" AND m."name" = "made"."name");
 )sql";
 constexpr char kKnowPermissions[] = R"sql(
 INSERT OR IGNORE INTO "django_content_type" ("app_label", "model")
@@ -495,15 +517,18 @@ SchemaState inspect(Connection& connection) {
   if (state.has_messages) check_messages(connection);
   if (state.version > 0) check_turns(connection);
   if (has_days) check_columns(connection, "twinchat_day", {{"day"}, {"tokens"}});
-  std::string names;
-  for (const std::string_view name : kTriggerNames) {
-    names += (names.empty() ? "'" : ", '") + std::string(name) + "'";
-  }
-  state.has_triggers = connection.integer(
-                           "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' "
-                           "AND name IN (" +
-                           names + ")") == static_cast<std::int64_t>(kTriggerNames.size());
+  state.has_triggers = has_triggers(connection);
   return state;
+}
+
+bool has_triggers(Connection& connection) {
+  Query query(connection, kCountTriggers);
+  return query.step() && query.integer(0) == kTriggerCount;
+}
+
+void make_index_anew(Connection& connection) {
+  connection.exec(kCreateTriggers);
+  connection.exec(kEmptyIndex);
 }
 
 bool has_users(Connection& connection) {
@@ -543,8 +568,7 @@ void migrate(Connection& connection) {
         set_version.bind(1, state.version + 1);
         set_version.exec();
       } else if (!state.has_triggers) {
-        connection.exec(kCreateTriggers);
-        connection.exec(kEmptyIndex);
+        make_index_anew(connection);
       }
       connection.exec("COMMIT");
     } catch (...) {

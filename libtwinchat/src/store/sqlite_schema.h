@@ -20,6 +20,13 @@ struct SchemaState {
 // ours or of a newer version, kDataLoss for what is damaged; and SQLite::Exception.
 SchemaState inspect(Connection& connection);
 
+// Whether the triggers that keep our index in step are there: they go with a table that Django
+// builds anew.
+bool has_triggers(Connection& connection);
+
+// Makes them, and an empty index. In the caller's transaction.
+void make_index_anew(Connection& connection);
+
 // Whether there is a table of Django's users, and the tables of their permissions with it.
 bool has_users(Connection& connection);
 
