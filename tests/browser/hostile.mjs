@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { fixture, open, operator, screenshot, settled } from './fixture.mjs';
 import { people } from './seed.mjs';
@@ -26,16 +27,14 @@ const all = payloads.join('\n');
 
 test("No visitor's text is ever more than text, in any field on any page", async () => {
   const { programs, root } = fixture;
-  const victims = [];
-  for (const payload of payloads) {
-    const session_id = await programs.openSession({
-      name: payload.slice(0, 255),
-      phone: payload.slice(0, 20),
-      email: `"${payload.replace(/["\\\s\u0080-\uffff]/g, '')}"@example.com`.slice(0, 200),
-    });
-    // Not every server takes such an address.
-    victims.push(session_id ?? (await programs.openSession({ name: payload })));
-  }
+  // Rows of an older program, which checked nothing: no field is too odd for them.
+  const victims = payloads.map(() => randomUUID());
+  await programs.restartAfter(
+    'INSERT INTO chat_chatsession (session_id, user_name, user_email, user_phone, created_at, updated_at) ' +
+      "VALUES (?, ?, ?, ?, '2026-01-02 03:04:05.678901', '2026-01-02 03:04:05.678901')",
+    payloads.map((payload, at) => [victims[at], payload, payload, payload.slice(0, 20)]),
+  );
+  root.follow(programs.url);
   const [first] = victims;
   await programs.script({ text: all });
   await programs.ask(first, all);
@@ -43,7 +42,6 @@ test("No visitor's text is ever more than text, in any field on any page", async
   await programs.ask(first, payloads[0]);
   await programs.script({ status: 503 });
   await programs.ask(first, payloads[1]);
-  await root.patch(`sessions/${first}/`, { user_phone: payloads[0].slice(0, 20) });
   const conversation = await root.get(`sessions/${first}/conversation/`);
   const message = conversation.messages[0].id;
   const evil = await root.post('users/', {

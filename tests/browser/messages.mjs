@@ -91,7 +91,7 @@ describe('Messages, turns, figures and files', () => {
   });
 
   test('All messages that match are deleted after a question', async () => {
-    await open(page, `/messages/?session_id=${fixture.sessions.long}`);
+    await open(page, `/messages/?q=line&session_id=${fixture.sessions.long}`);
     await found('230 results');
     await page.getByLabel('Choose all on this page').check();
     await page.getByRole('button', { name: 'Choose all 230 messages that match' }).click();

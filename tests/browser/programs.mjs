@@ -34,6 +34,14 @@ async function ended(child) {
   await once(child, 'exit');
 }
 
+const write_rows = `
+import json, sqlite3, sys
+database = sqlite3.connect("chat.db")
+with database:
+    database.executemany(sys.argv[1], json.loads(sys.argv[2]))
+database.close()
+`;
+
 export class Programs {
   static async start(superuser) {
     const folder = mkdtempSync(join(tmpdir(), 'twinchat-browser-'));
@@ -63,13 +71,31 @@ export class Programs {
     });
     const [status] = await once(made, 'exit');
     if (status !== 0) throw new Error(`createsuperuser ended with ${status}`);
-    const server = spawn(needed('TWINCHAT_SERVER'), ['serve', '--port', '0'], options);
-    const url = await heard(server, server.stderr, /serving on (http:\/\/[^/]+)\//);
-    return new Programs(folder, standin, gemini, server, url);
+    const programs = new Programs(folder, standin, gemini, options);
+    await programs.serve();
+    return programs;
   }
 
-  constructor(folder, standin, gemini, server, url) {
-    Object.assign(this, { folder, standin, gemini, server, url });
+  constructor(folder, standin, gemini, options) {
+    Object.assign(this, { folder, standin, gemini, options });
+  }
+
+  async serve() {
+    this.server = spawn(needed('TWINCHAT_SERVER'), ['serve', '--port', '0'], this.options);
+    this.url = await heard(this.server, this.server.stderr, /serving on (http:\/\/[^/]+)\//);
+  }
+
+  // Ends the server and starts it again, on another port; meanwhile the statement is run on the database,
+  // once with each row of values, as another program would write what this one refuses.
+  async restartAfter(statement, rows) {
+    await ended(this.server);
+    const python = spawn('python3', ['-c', write_rows, statement, JSON.stringify(rows)], {
+      cwd: this.folder,
+      stdio: 'inherit',
+    });
+    const [status] = await once(python, 'exit');
+    if (status !== 0) throw new Error(`writing rows ended with ${status}`);
+    await this.serve();
   }
 
   // What the model says next; see gemini_standin/README.md.
@@ -125,6 +151,12 @@ export class Script {
     this.headers.Cookie = response.headers.get('Set-Cookie').split(';')[0];
     this.headers['X-CSRFToken'] = body.csrf_token;
     return this;
+  }
+
+  // The server has moved.
+  follow(url) {
+    this.url = url;
+    this.headers.Origin = url;
   }
 
   async request(method, path, body) {

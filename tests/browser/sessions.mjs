@@ -324,6 +324,6 @@ describe('Sessions', () => {
       'session_id,user_name,user_email,user_phone,created_at,updated_at,message_count',
     );
     // A spreadsheet must not take the number for a formula.
-    assert.match(row, /,Priya Sharma,priya@example\.com,'\+91 98765 43210,/);
+    assert.match(row, /,Priya Sharma,priya@example\.com,"?'\+91 98765 43210"?,/);
   });
 });

@@ -14,6 +14,7 @@ import {
   DateFilter,
   Filter,
   Filters,
+  forgetCounts,
   Incomplete,
   listQuery,
   Pager,
@@ -177,6 +178,7 @@ export function Messages() {
             setAsking(false);
             setChosen(new Set());
             setAll(false);
+            forgetCounts();
             list.reload();
             facets.reload();
           }}

@@ -12,6 +12,7 @@ import {
   DateFilter,
   Filter,
   Filters,
+  forgetCounts,
   Incomplete,
   listQuery,
   Pager,
@@ -35,8 +36,9 @@ const default_sort = "-updated";
 
 export const sessionPath = (session_id: string) => `/sessions/${encodeURIComponent(session_id)}/`;
 
-// A number as a telephone dials it.
-const dialled = (phone: string) => phone.replace(/[^\d+]/g, "");
+// A number as a telephone dials it; empty when it does not look like one.
+const dialled = (phone: string) =>
+  /^\+?[\d\s().\/-]{3,}$/.test(phone) ? phone.replace(/[^\d+]/g, "") : "";
 
 export const Email = ({ email }: { email: string | null }) =>
   email ? (
@@ -79,7 +81,7 @@ const columns: Column<Session>[] = [
   {
     title: "E-mail",
     sort: "email",
-    class: "short",
+    class: "short email",
     cell: (row) => <Email email={row.user_email} />,
   },
   { title: "Phone", class: "phone", cell: (row) => <Phone phone={row.user_phone} /> },
@@ -238,6 +240,7 @@ export function Sessions({ leads }: { leads: boolean }) {
             setAsking(false);
             setChosen(new Set());
             setAll(false);
+            forgetCounts();
             list.reload();
             facets.reload();
           }}

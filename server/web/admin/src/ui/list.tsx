@@ -24,7 +24,8 @@ export function listQuery(names: readonly string[]): Record<string, string> {
 
 // One page of a list: as many requests as it takes to fill it.
 async function loadPage<T>(path: string, query: Query, signal: AbortSignal): Promise<List<T>> {
-  let page = await get<List<T>>(path, { ...query, limit: page_size }, signal);
+  const first = await get<List<T>>(path, { ...query, limit: page_size }, signal);
+  let page = first;
   for (let step = 1; page.next && page.results.length < page_size && step < steps_at_once; ++step) {
     const more = await get<List<T>>(
       path,
@@ -33,15 +34,33 @@ async function loadPage<T>(path: string, query: Query, signal: AbortSignal): Pro
     );
     page = { ...more, results: [...page.results, ...more.results] };
   }
-  return page;
+  // A list that was gone through to its end is counted by that.
+  if (first.next && !query["cursor"] && !page.next) {
+    return { ...page, count: page.results.length, count_exact: true };
+  }
+  return { ...page, count: first.count, count_exact: first.count_exact };
 }
+
+type Count = Pick<List<unknown>, "count" | "count_exact">;
+// Of the lists looked at, by what they are lists of: only a list's first page says it.
+const counts = new Map<string, Count>();
+export const forgetCounts = () => counts.clear();
 
 export function useList<T>(path: string, query: Record<string, string>): Loaded<List<T>> {
   const cursor = useUrl().query.get("cursor");
   const wanted: Query = { ...query, cursor };
-  return useData(`${path} ${JSON.stringify(wanted)}`, (signal) =>
-    loadPage<T>(path, wanted, signal),
-  );
+  return useData(`${path} ${JSON.stringify(wanted)}`, async (signal) => {
+    const list = `${path} ${JSON.stringify(query)}`;
+    const page = await loadPage<T>(path, wanted, signal);
+    if (!cursor || !counts.has(list)) {
+      // Asked for by itself where a page in the middle was linked to.
+      const { count, count_exact } = cursor
+        ? await get<List<T>>(path, { ...query, limit: 1 }, signal)
+        : page;
+      counts.set(list, { count, count_exact });
+    }
+    return { ...page, ...counts.get(list) };
+  });
 }
 
 export function countText(list: List<unknown>, one: string, many = `${one}s`): string {
@@ -183,7 +202,7 @@ export function DateFilter({ title, name, facets }: DateFilterProps) {
     [query.get(from), query.get(to)],
   );
   return (
-    <>
+    <div class="date-filter">
       <Filter
         title={title}
         name={name}
@@ -225,7 +244,7 @@ export function DateFilter({ title, name, facets }: DateFilterProps) {
           Apply
         </button>
       </form>
-    </>
+    </div>
   );
 }
 
@@ -235,12 +254,22 @@ interface FiltersProps {
   children: ComponentChildren;
 }
 
+// On a phone they would fill the screen.
+let filters_open = window.matchMedia("(min-width: 50rem)").matches;
+
 export function Filters({ names, children }: FiltersProps) {
   const { query } = useUrl();
   const set = names.filter((name) => query.get(name));
-  const wide = window.matchMedia("(min-width: 70rem)").matches;
+  const [open, setOpen] = useState(filters_open);
   return (
-    <details class="filters" open={wide || undefined}>
+    <details
+      class="filters"
+      open={open}
+      onToggle={(event) => {
+        filters_open = event.currentTarget.open;
+        setOpen(filters_open);
+      }}
+    >
       <summary>
         <h2>Filter{set.length > 0 ? ` (${set.length})` : ""}</h2>
       </summary>
