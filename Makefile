@@ -19,10 +19,11 @@ FAULTS ?= 500
 FUZZ_SECONDS ?= 300
 
 # Debian 12 packages, by the command or file that tells whether they are there.
-RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
+# Node.js, for the admin's page, may have come from elsewhere than Debian.
+RUN_PACKAGES  := $(if $(shell command -v npm),,nodejs npm) g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev prometheus-cpp-dev
-TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
+TEST_PACKAGES := catch2 chromium curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -59,7 +60,7 @@ test-sanitized: test-deps
 	  -DTWINCHAT_SANITIZE=address,undefined \
 	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS)
-	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'conformance|support|readme'
+	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'browser|conformance|support|readme'
 
 # Data races, on request: another whole build.
 test-threads: test-deps
@@ -69,7 +70,7 @@ test-threads: test-deps
 	cmake --build $(BUILD)-tsan -j $(JOBS)
 	rm -f $(BUILD)-tsan/race.*
 	export TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp log_path=$(abspath $(BUILD))-tsan/race"
-	ctest --test-dir $(BUILD)-tsan --output-on-failure -LE 'conformance|support|readme'
+	ctest --test-dir $(BUILD)-tsan --output-on-failure -LE 'browser|conformance|support|readme'
 	# Also of programs that a test had started and whose end it did not look at.
 	if ls $(BUILD)-tsan/race.* 2>/dev/null; then cat $(BUILD)-tsan/race.*; exit 1; fi
 
@@ -116,9 +117,8 @@ endef
 deps:
 	$(call need,$(RUN_PACKAGES))
 
-# Node.js may have come from elsewhere than Debian.
 test-deps: deps
-	$(call need,$(TEST_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
+	$(call need,$(TEST_PACKAGES))
 
 bench-deps: test-deps
 	$(call need,$(BENCH_PACKAGES))

@@ -1,6 +1,5 @@
 // How numbers and times are shown: as the reader's browser is set.
 
-const date_time = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 // The server's days are UTC, and come as 2026-11-23.
@@ -10,12 +9,15 @@ const utc_day = new Intl.DateTimeFormat(undefined, {
   timeZone: "UTC",
 });
 const whole = new Intl.NumberFormat();
+const date_only = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const time_only = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const compact = new Intl.NumberFormat(undefined, {
   notation: "compact",
   maximumFractionDigits: 1,
 });
 
-export const formatDateTime = (iso: string) => date_time.format(new Date(iso));
+export const formatDate = (iso: string) => date_only.format(new Date(iso));
+export const formatTime = (iso: string) => time_only.format(new Date(iso));
 export const formatClock = (iso: string) => clock.format(new Date(iso));
 export const formatDay = (iso: string) => day.format(new Date(iso));
 export const formatUtcDay = (iso_day: string) => utc_day.format(new Date(`${iso_day}T00:00:00Z`));
@@ -48,6 +50,14 @@ export function formatBytes(bytes: number): string {
 // "1 session", "2 sessions"
 export const counted = (count: number, one: string, many = `${one}s`) =>
   `${formatNumber(count)} ${count === 1 ? one : many}`;
+
+// Text in which characters that turn the direction of what follows are seen: "gnp.exe" cannot be made
+// to look like "exe.png".
+export const withDirectionsShown = (text: string) =>
+  text.replace(
+    /[\u202a-\u202e\u2066-\u2069]/g,
+    (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`,
+  );
 
 // The UTC day of a moment, as the server names days.
 export const dayOf = (moment: Date) => moment.toISOString().slice(0, 10);

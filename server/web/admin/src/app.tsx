@@ -244,7 +244,7 @@ function Top({ open, toggle }: { open: boolean; toggle: () => void }) {
         Menu
       </button>
       <a class="brand" href={href("/")}>
-        twinchat admin
+        twinchat <span class="brand-more">admin</span>
       </a>
       <div class="top-end">
         <ThemeChoice />

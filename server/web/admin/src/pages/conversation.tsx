@@ -1,5 +1,13 @@
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
-import { counted, formatClock, formatDay, formatDuration, formatNumber, formatUtc } from "../../../shared/format.ts";
+import {
+  counted,
+  formatClock,
+  formatDay,
+  formatDuration,
+  formatNumber,
+  formatUtc,
+  withDirectionsShown,
+} from "../../../shared/format.ts";
 import { ApiError, apiUrl, get } from "../api/client.ts";
 import type { Conversation, ConversationMessage, FullSession, Turn } from "../api/types.ts";
 import { flash } from "../messages.ts";
@@ -179,7 +187,7 @@ function Bubbles({ path, first, onSession }: BubblesProps) {
                   </a>
                 </header>
                 <div class="text" dir="auto">
-                  {message.content}
+                  {withDirectionsShown(message.content)}
                 </div>
               </article>
               {message.turn && <TurnLine turn={message.turn} />}

@@ -124,7 +124,7 @@ export function Index() {
               <ul class="recent">
                 {data.recent_actions.map((entry) => (
                   <li key={entry.id}>
-                    <span class={`action ${entry.action}`}>{actionText(entry.action)}</span>{" "}
+                    <span class={`action did-${entry.action}`}>{actionText(entry.action)}</span>{" "}
                     <AuditObject entry={entry} />
                     {entry.detail && (
                       <>

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { counted, formatNumber } from "../../../shared/format.ts";
+import { counted, formatNumber, withDirectionsShown } from "../../../shared/format.ts";
 import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
 import type { FullMessage, FullSession, Message, MessageFacets } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
@@ -334,7 +334,7 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
         <>
           <Shown label="Content">
             <div class="text" dir="auto">
-              {form.content}
+              {withDirectionsShown(form.content)}
             </div>
           </Shown>
           <Shown label="Is bot">

@@ -220,7 +220,7 @@ export function Sessions({ leads }: { leads: boolean }) {
           <DateFilter title="By updated" name="updated" facets={facets.data?.updated} />
           {!leads && (
             <Filter
-              title="By contact details"
+              title="By contact"
               name="leads"
               choices={[
                 { value: null, text: "All", count: facets.data?.created.any },

@@ -24,9 +24,11 @@ export const actionText = (action: string) => words[action] ?? action;
 
 // Where the object of an entry is to be found; null when it has no page.
 function pageOf({ model, object_id, action }: AuditEntry): string | null {
-  if (!object_id || action === "delete" || action === "erase") return null;
+  if (!object_id) return null;
+  // The object of a message is its session.
+  if (model === "message") return `/sessions/${encodeURIComponent(object_id)}/`;
+  if (action === "delete" || action === "erase") return null;
   if (model === "session") return `/sessions/${encodeURIComponent(object_id)}/`;
-  if (model === "message") return `/messages/${encodeURIComponent(object_id)}/`;
   if (model === "user") return `/users/${encodeURIComponent(object_id)}/`;
   return null;
 }
@@ -52,7 +54,7 @@ export function AuditTable({ entries, short }: { entries: AuditEntry[]; short?: 
     },
     {
       title: "What",
-      cell: (entry) => <span class={`action ${entry.action}`}>{actionText(entry.action)}</span>,
+      cell: (entry) => <span class={`action did-${entry.action}`}>{actionText(entry.action)}</span>,
     },
     { title: "Object", class: "id", cell: (entry) => <AuditObject entry={entry} /> },
     {

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { formatDateTime, formatUtc } from "../../../shared/format.ts";
+import { formatDate, formatTime, formatUtc, withDirectionsShown } from "../../../shared/format.ts";
 import { useStore } from "../../../shared/store.ts";
 import type { ApiError } from "../api/client.ts";
 import type { TurnStatus } from "../api/types.ts";
@@ -88,9 +88,10 @@ function Messages() {
   );
 }
 
-// What somebody wrote, as text of its own: its direction, and marks that turn directions round,
-// change nothing outside of it.
-export const Said = ({ text }: { text: string }) => <bdi class="said">{text}</bdi>;
+// What somebody wrote, as text of its own: its direction changes nothing outside of it.
+export const Said = ({ text }: { text: string }) => (
+  <bdi class="said">{withDirectionsShown(text)}</bdi>
+);
 
 export const Nothing = ({ children = "–" }: { children?: ComponentChildren }) => (
   <span class="nothing">{children}</span>
@@ -99,7 +100,7 @@ export const Nothing = ({ children = "–" }: { children?: ComponentChildren }) 
 // In the reader's own time; UTC when pointed at.
 export const Time = ({ at }: { at: string }) => (
   <time dateTime={at} title={formatUtc(at)}>
-    {formatDateTime(at)}
+    <span>{formatDate(at)},</span> <span>{formatTime(at)}</span>
   </time>
 );
 

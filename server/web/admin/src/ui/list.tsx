@@ -272,6 +272,7 @@ export function Filters({ names, children }: FiltersProps) {
     >
       <summary>
         <h2>Filter{set.length > 0 ? ` (${set.length})` : ""}</h2>
+        <span class="help"> Days are UTC.</span>
       </summary>
       {set.length > 0 && (
         <a
@@ -282,7 +283,6 @@ export function Filters({ names, children }: FiltersProps) {
         </a>
       )}
       {children}
-      <p class="help">Days are UTC.</p>
     </details>
   );
 }
@@ -379,7 +379,7 @@ export function Table<T>(props: TableProps<T>) {
                         {column.title}
                         {part && (
                           <span aria-hidden="true" class="arrow">
-                            {part.descending ? " ▼" : " ▲"}
+                            {part.descending ? "▼" : "▲"}
                             {sort.length > 1 && <sub>{place + 1}</sub>}
                           </span>
                         )}
