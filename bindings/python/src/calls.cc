@@ -29,7 +29,7 @@ void RunningCalls::close() {
   ended_.wait(lock, [this] { return stops_.empty(); });
 }
 
-RunningCalls& model_calls() {
+RunningCalls& free_calls() {
   // Outlives the interpreter. A forked process begins with none: those of its parent's threads are
   // not there to end.
   static RunningCalls* calls = new RunningCalls;
@@ -39,7 +39,10 @@ RunningCalls& model_calls() {
 }
 
 void stop_calls() {
-  without_gil([] { model_calls().close(); });
+  without_gil([] {
+    free_calls().close();
+    leave_python();
+  });
 }
 
 Signals::Signals() {

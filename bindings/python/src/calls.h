@@ -59,7 +59,7 @@ class Owned {
 // The calls of threads into one object, so that whoever closes it can stop them and wait for their
 // end.
 //
-// Thread safety: every function may be called from any thread, without the GIL where it waits.
+// Thread safety: every function may be called from any thread, close() without the GIL.
 class RunningCalls {
  public:
   // One call, from its construction to its end.
@@ -89,9 +89,11 @@ class RunningCalls {
   bool closed_ = false;
 };
 
-// The calls to models outside of assistants.
-RunningCalls& model_calls();
-// Closes them, for the end of the interpreter. Needs the GIL, and gives it up.
+// The calls into what belongs to no assistant: models, stores, started sends; and what cleans up on
+// threads of its own.
+RunningCalls& free_calls();
+// Closes them, for the end of the interpreter, and lets nobody into Python after that. Needs the
+// GIL, and gives it up.
 void stop_calls();
 
 // Lets Ctrl-C through to a thread that waits in C++ without the GIL: Python runs signal handlers on
