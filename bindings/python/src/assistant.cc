@@ -267,15 +267,11 @@ class PythonAssistant {
   ~PythonAssistant() {
     if (house_.is_forked() || !Callback::here()) return;
     // Python let go of it inside a callback, which may be one of its own: that must not wait.
-    try {
-      std::thread([house = house_.take(),
-                   call = std::make_unique<RunningCalls::Call>(free_calls())]() mutable {
-        house.reset();
-        call.reset();
-      }).detach();
-    } catch (const std::exception&) {
-      // No thread to be had, or the interpreter is ending and has closed all assistants.
-    }
+    std::thread([house = house_.take(),
+                 call = std::make_unique<RunningCalls::Call>(free_calls(), true)]() mutable {
+      house.reset();
+      call.reset();
+    }).detach();
   }
   PythonAssistant(const PythonAssistant&) = delete;
   PythonAssistant& operator=(const PythonAssistant&) = delete;

@@ -65,8 +65,8 @@ class RunningCalls {
   // One call, from its construction to its end.
   class Call {
    public:
-    // kFailedPrecondition when the calls were closed.
-    explicit Call(RunningCalls& calls);
+    // kFailedPrecondition when the calls were closed, unless it is one that cleans up.
+    explicit Call(RunningCalls& calls, bool cleans_up = false);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -79,7 +79,7 @@ class RunningCalls {
     std::list<std::stop_source>::iterator stop_;
   };
 
-  // Stops the calls, waits for their end, and lets none begin after that.
+  // Stops the calls, waits for their end, and lets none begin after that but those that clean up.
   void close();
 
  private:

@@ -9,7 +9,7 @@ import twinchat
 
 def test_the_example_gives_what_its_comments_say(standin, tmp_path, monkeypatch, capsys):
     text = Path(os.environ["README"]).read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    (block,) = re.findall(r"^```python\n(import twinchat\n.*?)^```$", text, re.M | re.S)
     monkeypatch.chdir(tmp_path)
     exec(block, {"key": "key", "url": standin.base_url})
     assert capsys.readouterr().out == "Echo 1: How can I reverse diabetes?"
