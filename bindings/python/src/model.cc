@@ -137,6 +137,7 @@ py::object generate(const NativeModel& self, py::handle request, py::handle give
 
   const Signals signals;
   return counted(free_calls(), [&](std::stop_source& stop) {
+    std::exception_ptr thrown;
     without_gil([&] {
       const std::stop_callback on_user_stop(users, [&stop] { stop.request_stop(); });
       options.stop_token = stop.get_token();
@@ -150,14 +151,17 @@ py::object generate(const NativeModel& self, py::handle request, py::handle give
       try {
         signals.wait(awaited->changed, lock, answered);
       } catch (...) {
-        awaited->thrown = std::current_exception();
+        thrown = std::current_exception();
         lock.unlock();
         stop.request_stop();
         lock.lock();
         awaited->changed.wait(lock, answered);
       }
+      // Not for the model's thread to let go of: that may be after Python's end.
+      auto of_on_text = std::exchange(awaited->thrown, nullptr);
+      if (!thrown) thrown = std::move(of_on_text);
     });
-    if (awaited->thrown) std::rethrow_exception(awaited->thrown);
+    if (thrown) std::rethrow_exception(thrown);
     return to_python(std::move(*awaited->answer).value());
   });
 }
