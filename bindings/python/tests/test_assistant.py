@@ -24,7 +24,7 @@ def test_a_conversation_is_asked_answered_and_kept(assistant, session_id, standi
         "Hello", "Echo 1: Hello", "Again", "Echo 2: Again",
     ]
     assert assistant.history(session_id)[0] == first
-    assert assistant.in_flight() == 0
+    wait_until(lambda: assistant.in_flight() == 0)
     body = standin.requests()[-1]["body"]
     assert body["systemInstruction"]["parts"] == [{"text": "Be brief."}]
 

@@ -72,7 +72,7 @@ def test_a_quota_says_when_to_come_back(assistant, session_id, standin):
 def test_a_limit_of_time_says_which(assistant, session_id, standin):
     standin.script({"hang": True})
     with pytest.raises(twinchat.DeadlineExceeded) as raised:
-        assistant.send(session_id, "Hello", timeout=0.2)
+        assistant.send(session_id, "Hello", timeout=0.5)
     assert raised.value.stage == "deadline"
     standin.script({"hang": True})
     with pytest.raises(TimeoutError) as raised:
