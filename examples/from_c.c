@@ -1,4 +1,5 @@
-// One question and its answer from C, remembered in a file. Needs GEMINI_API_KEY in the environment.
+// One question and its answer from C, remembered in a file. Needs GEMINI_API_KEY in the
+// environment.
 #include <stdio.h>
 #include <stdlib.h>
 #include <twinchat.h>

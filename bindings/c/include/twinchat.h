@@ -125,15 +125,15 @@ typedef struct twinchat_reply twinchat_reply;
 // along, at once. Returns 0 when nobody wants more (the turn was stopped, or memory ran out): the
 // callback may return then; otherwise 1.
 TWINCHAT_API int twinchat_reply_add(twinchat_reply* reply, const char* text, size_t length);
-// Says that the callback has failed. A model's turn fails with this code and message, which visitors
-// may be shown (NULL: a sentence of the library's), or ends as truncated when text was added
-// before. `retry_after_ms` is -1 where nothing is known; UNAVAILABLE, RESOURCE_EXHAUSTED,
+// Says that the callback has failed. A model's turn fails with this code and message, which
+// visitors may be shown (NULL: a sentence of the library's), or ends as truncated when text was
+// added before. `retry_after_ms` is -1 where nothing is known; UNAVAILABLE, RESOURCE_EXHAUSTED,
 // DEADLINE_EXCEEDED and INTERNAL count as retryable. Of a tool's failure the model learns no more
 // than that there was one. TWINCHAT_OK as the code counts as TWINCHAT_UNKNOWN.
 TWINCHAT_API void twinchat_reply_fail(twinchat_reply* reply, twinchat_code code,
                                       const char* message, int64_t retry_after_ms);
-// Why the answer ends, as the Gemini API spells it: "STOP" (the default), "MAX_TOKENS", "SAFETY" and
-// so on. For models only.
+// Why the answer ends, as the Gemini API spells it: "STOP" (the default), "MAX_TOKENS", "SAFETY"
+// and so on. For models only.
 TWINCHAT_API void twinchat_reply_set_finish_reason(twinchat_reply* reply, const char* reason);
 // The tokens that were used; 0 where unknown. For models only.
 TWINCHAT_API void twinchat_reply_set_usage(twinchat_reply* reply, int64_t prompt_tokens,
@@ -145,8 +145,8 @@ TWINCHAT_API void twinchat_reply_set_usage(twinchat_reply* reply, int64_t prompt
 typedef struct twinchat_store twinchat_store;
 
 // Opens the store that `url` names, creating what is missing: "sqlite:///relative/path.db",
-// "sqlite:////absolute/path.db" or "memory:". INVALID_ARGUMENT for another form, UNIMPLEMENTED for a
-// database that this build has no store for, UNAVAILABLE when it cannot be opened or written,
+// "sqlite:////absolute/path.db" or "memory:". INVALID_ARGUMENT for another form, UNIMPLEMENTED for
+// a database that this build has no store for, UNAVAILABLE when it cannot be opened or written,
 // FAILED_PRECONDITION or DATA_LOSS when the file is not ours or is damaged. May wait for the disk.
 TWINCHAT_API twinchat_code twinchat_store_open(const char* url, twinchat_store** store,
                                                twinchat_error** error);
@@ -201,8 +201,8 @@ TWINCHAT_API size_t twinchat_request_count(const twinchat_request* request);
 TWINCHAT_API twinchat_role twinchat_request_role(const twinchat_request* request, size_t index);
 TWINCHAT_API const char* twinchat_request_text(const twinchat_request* request, size_t index,
                                                size_t* length);
-// 1 when nobody waits for the answer any longer (cancelled, or out of time): look at it now and then
-// in a long computation.
+// 1 when nobody waits for the answer any longer (cancelled, or out of time): look at it now and
+// then in a long computation.
 TWINCHAT_API int twinchat_request_stopped(const twinchat_request* request);
 // What is left of the turn's time; -1 for no limit.
 TWINCHAT_API int64_t twinchat_request_time_left_ms(const twinchat_request* request);
@@ -252,7 +252,8 @@ typedef struct twinchat_tool {
   const char* description;             // what it does and when to use it: the model reads this
   const char* parameters_json_schema;  // for an object; NULL: no parameters
   // Gets the arguments as a JSON object and adds the result to `reply` as one; another JSON value
-  // or plain text reaches the model as {"result": ...}. May block; runs where the turn runs. Needed.
+  // or plain text reaches the model as {"result": ...}. May block; runs where the turn runs.
+  // Needed.
   void (*function)(void* user_data, const char* args_json, twinchat_reply* reply);
   void* user_data;
   twinchat_release release;  // when the assistant is gone; may be NULL
@@ -261,15 +262,15 @@ typedef struct twinchat_tool {
 // What holds for all turns of an assistant.
 typedef struct twinchat_assistant_options {
   size_t struct_size;
-  const char* system_prompt;     // who the assistant is and how it speaks
-  int64_t history_turns;         // answered turns that go along with a question; 0: 20, -1: none
-  int64_t history_tokens;        // and about so many tokens of them; 0: 16384
-  int64_t max_message_length;    // in code points; 0: 5000
-  const char* refusal;           // what a visitor is answered when the model refuses
-  int64_t turn_timeout_ms;       // for one turn in all, waiting included; 0: 180000
-  int64_t max_queued;            // turns that may wait behind others of their session; 0: 16
-  int64_t daily_tokens;          // that all turns of a UTC day may use; 0: no limit
-  int32_t max_tool_rounds;       // how often the model may call tools in one turn; 0: 8
+  const char* system_prompt;   // who the assistant is and how it speaks
+  int64_t history_turns;       // answered turns that go along with a question; 0: 20, -1: none
+  int64_t history_tokens;      // and about so many tokens of them; 0: 16384
+  int64_t max_message_length;  // in code points; 0: 5000
+  const char* refusal;         // what a visitor is answered when the model refuses
+  int64_t turn_timeout_ms;     // for one turn in all, waiting included; 0: 180000
+  int64_t max_queued;          // turns that may wait behind others of their session; 0: 16
+  int64_t daily_tokens;        // that all turns of a UTC day may use; 0: no limit
+  int32_t max_tool_rounds;     // how often the model may call tools in one turn; 0: 8
   const twinchat_generation* generation;
   const twinchat_tool* const* tools;  // ends with a NULL
 } twinchat_assistant_options;
@@ -421,8 +422,8 @@ TWINCHAT_API twinchat_code twinchat_send(twinchat_assistant* assistant, const ch
                                          const twinchat_send_options* options, twinchat_turn** turn,
                                          twinchat_error** error);
 
-// Gets the turn, or the error that twinchat_send() would have given; the other is NULL. Both are the
-// callback's to free.
+// Gets the turn, or the error that twinchat_send() would have given; the other is NULL. Both are
+// the callback's to free.
 typedef void (*twinchat_on_done)(void* user_data, twinchat_turn* turn, twinchat_error* error);
 
 // The same without waiting. When it returns TWINCHAT_OK `on_done` is called exactly once, with this
@@ -454,7 +455,8 @@ TWINCHAT_API const char* twinchat_turn_text(const twinchat_turn* turn, size_t* l
 TWINCHAT_API const twinchat_message* twinchat_turn_question(const twinchat_turn* turn);
 TWINCHAT_API const twinchat_message* twinchat_turn_answer(const twinchat_turn* turn);
 TWINCHAT_API const char* twinchat_turn_session_id(const twinchat_turn* turn);
-// Why the model stopped, and why it refused the question, as it spelled them; empty when it did not.
+// Why the model stopped, and why it refused the question, as it spelled them; empty when it did
+// not.
 TWINCHAT_API const char* twinchat_turn_finish_reason(const twinchat_turn* turn);
 TWINCHAT_API const char* twinchat_turn_block_reason(const twinchat_turn* turn);
 // The model that was asked last, and the one that says it answered.
@@ -462,8 +464,8 @@ TWINCHAT_API const char* twinchat_turn_model(const twinchat_turn* turn);
 TWINCHAT_API const char* twinchat_turn_model_version(const twinchat_turn* turn);
 // For failed turns of the history: the name of a twinchat_code.
 TWINCHAT_API const char* twinchat_turn_error_code(const twinchat_turn* turn);
-// Tokens as the model counted them, 0 where it said nothing: of the prompt, of that what came from a
-// cache, of the visible answer, of thoughts, and in all.
+// Tokens as the model counted them, 0 where it said nothing: of the prompt, of that what came from
+// a cache, of the visible answer, of thoughts, and in all.
 TWINCHAT_API int64_t twinchat_turn_prompt_tokens(const twinchat_turn* turn);
 TWINCHAT_API int64_t twinchat_turn_cached_tokens(const twinchat_turn* turn);
 TWINCHAT_API int64_t twinchat_turn_output_tokens(const twinchat_turn* turn);

@@ -55,8 +55,8 @@ twinchat_code twinchat_find_session(twinchat_assistant* assistant, const char* s
                                     twinchat_session** session, twinchat_error** error) {
   return guarded(error, [&] {
     cleared(session, "session");
-    auto found = behind(needed(assistant, "assistant"))
-                     ->find_session(needed(session_id, "session_id"));
+    auto found =
+        behind(needed(assistant, "assistant"))->find_session(needed(session_id, "session_id"));
     if (found) *session = new_handle<twinchat_session>(*std::move(found));
   });
 }

@@ -43,9 +43,8 @@ class CallbackModel : public Model {
     twinchat_request asked{.asked = request, .call = options, .texts = {}};
     for (const Content& content : request.contents) asked.texts.push_back(visible_text(content));
     twinchat_reply reply;
-    reply.on_text = [&asked, &options](std::string_view piece) {
-      return (!options.on_text || options.on_text(piece)) && !asked.stopped();
-    };
+    reply.on_text = options.on_text;
+    reply.wanted = [&asked] { return !asked.stopped(); };
     generate_(data_->get(), &asked, &reply);
     if (reply.thrown) std::rethrow_exception(reply.thrown);
 
@@ -79,10 +78,12 @@ class CallbackModel : public Model {
     if (asked.call.stop_token.stop_requested()) {
       return Error(ErrorCode::kCancelled, "The answer was stopped.");
     }
-    if (!reply.stopped) return std::nullopt;
-    if (!asked.out_of_time()) return Error(ErrorCode::kCancelled, "The answer was stopped.");
-    return Error(ErrorCode::kDeadlineExceeded, "the model took too long to answer.",
-                 {.retryable = true, .stage = "deadline", .model = name_, .attempts = 1});
+    if (asked.out_of_time() && (reply.stopped || reply.text.empty())) {
+      return Error(ErrorCode::kDeadlineExceeded, "the model took too long to answer.",
+                   {.retryable = true, .stage = "deadline", .model = name_, .attempts = 1});
+    }
+    if (reply.stopped) return Error(ErrorCode::kCancelled, "The answer was stopped.");
+    return std::nullopt;
   }
 
   const std::string name_;
@@ -114,8 +115,8 @@ twinchat_code twinchat_model_from_callback(const char* name, twinchat_generate g
   return guarded(error, [&] {
     cleared(model, "model");
     const auto data = std::make_shared<UserData>(user_data, release);
-    *model = new_handle<twinchat_model>(std::make_shared<CallbackModel>(
-        needed(name, "name"), needed(generate, "generate"), data));
+    *model = new_handle<twinchat_model>(
+        std::make_shared<CallbackModel>(needed(name, "name"), needed(generate, "generate"), data));
     data->keep();
   });
 }
@@ -159,6 +160,8 @@ int twinchat_reply_add(twinchat_reply* reply, const char* text, size_t length) {
   try {
     const std::string_view piece = text_of(text, length);
     if (piece.empty()) return 1;
+    reply->stopped = reply->wanted && !reply->wanted();
+    if (reply->stopped) return 0;
     reply->text += piece;
     reply->stopped = reply->on_text && !reply->on_text(piece);
   } catch (...) {

@@ -17,8 +17,10 @@ struct twinchat_reply {
   std::string finish_reason = "STOP";
   twinchat::Usage usage;
   std::optional<twinchat::Error> failure;
-  // Reads along; may be empty. Once it has returned false nothing is added any more.
+  // Reads along, and whether anybody still waits; may be empty. Once one of them has returned false
+  // nothing is added any more.
   std::function<bool(std::string_view)> on_text;
+  std::function<bool()> wanted;
   bool stopped = false;
   // What could not be thrown through the callback.
   std::exception_ptr thrown;
