@@ -1,0 +1,30 @@
+"""The shared library shows what twinchat.h declares, and nothing else.
+Usage: exports_test.py LIBTWINCHAT_C TWINCHAT_H"""
+
+import re
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+LIBRARY, HEADER = sys.argv[1:3]
+
+
+class Exports(unittest.TestCase):
+    def test_declared_functions_and_no_others_are_exported(self):
+        symbols = subprocess.run(["nm", "-D", "--defined-only", "--format=posix", LIBRARY], text=True,
+                                 capture_output=True, check=True).stdout
+        exported = {line.split()[0].split("@")[0] for line in symbols.splitlines()}
+        declared = set(re.findall(r"^TWINCHAT_API[^;]*?(twinchat_\w+)\(", Path(HEADER).read_text(),
+                                  re.M))
+        self.assertGreater(len(declared), 50)
+        self.assertEqual(exported, declared)
+
+    def test_soname_has_its_own_version(self):
+        dynamic = subprocess.run(["readelf", "-d", LIBRARY], text=True, capture_output=True,
+                                 check=True).stdout
+        self.assertRegex(dynamic, r"SONAME.*\[libtwinchat_c\.so\.\d+(\.\d+)?\]")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
