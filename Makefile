@@ -25,7 +25,7 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
 BENCH_PACKAGES := wrk python3
 
-CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
 
 .PHONY: run build install test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
@@ -57,7 +57,7 @@ test-sanitized: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
 	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
 	  -DTWINCHAT_SANITIZE=address,undefined \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'conformance|support|readme'
 
@@ -65,7 +65,7 @@ test-sanitized: test-deps
 test-threads: test-deps
 	cmake -S . -B $(BUILD)-tsan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
 	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=thread \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1"
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1"
 	cmake --build $(BUILD)-tsan -j $(JOBS)
 	rm -f $(BUILD)-tsan/race.*
 	export TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp log_path=$(abspath $(BUILD))-tsan/race"
@@ -95,7 +95,7 @@ fuzz: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
 	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
 	  -DTWINCHAT_SANITIZE=address,undefined -DTWINCHAT_FUZZ_SECONDS=$(FUZZ_SECONDS) \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS) --target fuzz
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
