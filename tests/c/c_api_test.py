@@ -7,7 +7,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support" / "python"))
 from replies import REPLIES
 from started import StandIn
 

@@ -10,7 +10,6 @@ from ctypes import (CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_int32, c_int64
                     c_void_p)
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support" / "python"))
 from replies import REPLIES
 from started import StandIn
 
