@@ -75,13 +75,15 @@ test-threads: test-deps
 
 bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
-	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load
+	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
+	  twinchat_c send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
 	# Google's client is measured too, where npm can install it.
 	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
 	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \
 	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
 	  $(if $(shell command -v node),--node node)
+	python3 tests/benchmarks/bindings_bench.py $(BUILD)
 
 # What `make test` does in a few rounds: kill -9 under load, a tenth as often as the power fails.
 soak: test-deps
