@@ -43,6 +43,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__) || defined(__clang__)
+// Marks what the library shows.
 #define TWINCHAT_API __attribute__((visibility("default")))
 #else
 #define TWINCHAT_API
@@ -104,6 +105,7 @@ TWINCHAT_API int64_t twinchat_error_retry_after_ms(const twinchat_error* error);
 TWINCHAT_API int twinchat_error_retryable(const twinchat_error* error);
 // The upstream's HTTP status; 0 when there was no answer.
 TWINCHAT_API int twinchat_error_http_status(const twinchat_error* error);
+// Frees the error and the texts that came from it.
 TWINCHAT_API void twinchat_error_free(twinchat_error* error);
 
 // --- what callbacks use --------------------------------------------------------------------------
@@ -150,6 +152,7 @@ typedef struct twinchat_store twinchat_store;
 // FAILED_PRECONDITION or DATA_LOSS when the file is not ours or is damaged. May wait for the disk.
 TWINCHAT_API twinchat_code twinchat_store_open(const char* url, twinchat_store** store,
                                                twinchat_error** error);
+// Lets go of the store. It is closed, waiting for the disk, when no assistant has it either.
 TWINCHAT_API void twinchat_store_free(twinchat_store* store);
 
 // --- model ---------------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ typedef struct twinchat_model twinchat_model;
 
 // How Gemini is reached and asked. Lists of texts end with a NULL.
 typedef struct twinchat_gemini_options {
-  size_t struct_size;
+  size_t struct_size;                  // sizeof the struct; always to be set
   const char* api_key;                 // needed
   const char* model;                   // NULL: the library's default
   const char* const* fallback_models;  // asked in this order when the one before cannot answer now
@@ -174,13 +177,13 @@ typedef struct twinchat_gemini_options {
   int64_t idle_timeout_ms;        // between two bytes of it
   int64_t total_timeout_ms;       // of one attempt
   int64_t max_in_flight;          // requests on the network at the same time
-  int64_t max_connections;
-  const char* proxy;    // http:// or https://; NULL: the environment's
-  const char* ca_file;  // PEM file of certificate authorities in place of the system's
+  int64_t max_connections;        // to the server at the same time
+  const char* proxy;              // http:// or https://; NULL: the environment's
+  const char* ca_file;            // PEM file of certificate authorities in place of the system's
   // Told in plain words about what an operator should know. Called on the model's I/O thread until
   // the model is gone; must not block.
   void (*on_warning)(void* user_data, const char* text);
-  void* user_data;
+  void* user_data;  // for on_warning
 } twinchat_gemini_options;
 
 // A model that asks Google's Gemini API. One I/O thread carries all its calls, and nothing is sent
@@ -191,14 +194,19 @@ TWINCHAT_API twinchat_code twinchat_model_gemini(const twinchat_gemini_options* 
 // What a model of the program's is asked. Borrowed for the time of the callback.
 typedef struct twinchat_request twinchat_request;
 
-typedef enum twinchat_role { TWINCHAT_USER = 0, TWINCHAT_MODEL = 1 } twinchat_role;
+// Who speaks.
+typedef enum twinchat_role {
+  TWINCHAT_USER = 0,  // the visitor
+  TWINCHAT_MODEL = 1  // what answered
+} twinchat_role;
 
 // The assistant's system prompt; empty for none.
 TWINCHAT_API const char* twinchat_request_system_prompt(const twinchat_request* request);
-// The conversation, oldest first: roles alternate, the last text is the question. `index` is
-// from 0; beyond the end the text is NULL.
+// How many texts the conversation has: the last is the question, and roles alternate.
 TWINCHAT_API size_t twinchat_request_count(const twinchat_request* request);
+// Whose the text at `index` is; the oldest has the index 0.
 TWINCHAT_API twinchat_role twinchat_request_role(const twinchat_request* request, size_t index);
+// The text at `index`; NULL beyond the end.
 TWINCHAT_API const char* twinchat_request_text(const twinchat_request* request, size_t index,
                                                size_t* length);
 // 1 when nobody waits for the answer any longer (cancelled, or out of time): look at it now and
@@ -220,6 +228,7 @@ TWINCHAT_API twinchat_code twinchat_model_from_callback(const char* name,
                                                         twinchat_release release,
                                                         twinchat_model** model,
                                                         twinchat_error** error);
+// Lets go of the model. It ends when no assistant has it either.
 TWINCHAT_API void twinchat_model_free(twinchat_model* model);
 
 // --- assistant -----------------------------------------------------------------------------------
@@ -232,22 +241,22 @@ typedef struct twinchat_assistant twinchat_assistant;
 // How an answer is to be generated. What is NULL is left to the model; a setting that the model in
 // use does not know is left out.
 typedef struct twinchat_generation {
-  size_t struct_size;
-  const double* temperature;
-  const double* top_p;
-  const int32_t* top_k;
-  const int32_t* max_output_tokens;  // thoughts count towards it
-  const int32_t* seed;
+  size_t struct_size;                 // sizeof the struct; always to be set
+  const double* temperature;          // 0 to 2; ignored by the newest models
+  const double* top_p;                // 0 to 1; likewise
+  const int32_t* top_k;               // likewise
+  const int32_t* max_output_tokens;   // thoughts count towards it
+  const int32_t* seed;                // for answers that can be had again
   const int32_t* thinking_budget;     // in tokens; 0 off, -1 automatic
   const char* thinking_level;         // "MINIMAL", "LOW", "MEDIUM" or "HIGH"
   const char* const* stop_sequences;  // at most 5, then NULL
   const char* response_mime_type;     // "application/json" for JSON
-  const char* response_json_schema;
+  const char* response_json_schema;   // a JSON schema as text
 } twinchat_generation;
 
 // A function of the program's that the model may call while it works on an answer.
 typedef struct twinchat_tool {
-  size_t struct_size;
+  size_t struct_size;                  // sizeof the struct; always to be set
   const char* name;                    // letters, digits, _ : . -; at most 64; needed
   const char* description;             // what it does and when to use it: the model reads this
   const char* parameters_json_schema;  // for an object; NULL: no parameters
@@ -255,13 +264,13 @@ typedef struct twinchat_tool {
   // or plain text reaches the model as {"result": ...}. May block; runs where the turn runs.
   // Needed.
   void (*function)(void* user_data, const char* args_json, twinchat_reply* reply);
-  void* user_data;
+  void* user_data;           // for function
   twinchat_release release;  // when the assistant is gone; may be NULL
 } twinchat_tool;
 
 // What holds for all turns of an assistant.
 typedef struct twinchat_assistant_options {
-  size_t struct_size;
+  size_t struct_size;          // sizeof the struct; always to be set
   const char* system_prompt;   // who the assistant is and how it speaks
   int64_t history_turns;       // answered turns that go along with a question; 0: 20, -1: none
   int64_t history_tokens;      // and about so many tokens of them; 0: 16384
@@ -271,8 +280,8 @@ typedef struct twinchat_assistant_options {
   int64_t max_queued;          // turns that may wait behind others of their session; 0: 16
   int64_t daily_tokens;        // that all turns of a UTC day may use; 0: no limit
   int32_t max_tool_rounds;     // how often the model may call tools in one turn; 0: 8
-  const twinchat_generation* generation;
-  const twinchat_tool* const* tools;  // ends with a NULL
+  const twinchat_generation* generation;  // how answers are generated; NULL: as the model does
+  const twinchat_tool* const* tools;      // ends with a NULL
 } twinchat_assistant_options;
 
 // Puts a store and a model together; shares both with whoever else uses them. `options` may be
@@ -293,15 +302,18 @@ typedef struct twinchat_session twinchat_session;
 
 // What a visitor told about themself. NULL: not given; in an update: as it was.
 typedef struct twinchat_details {
-  size_t struct_size;
-  const char* name;   // at most 255 code points
-  const char* email;  // an e-mail address of at most 254 code points, or empty
-  const char* phone;  // at most 20 code points
-  uint32_t clear;     // in an update: fields that become not given, TWINCHAT_CLEAR_NAME and so on
+  size_t struct_size;  // sizeof the struct; always to be set
+  const char* name;    // at most 255 code points
+  const char* email;   // an e-mail address of at most 254 code points, or empty
+  const char* phone;   // at most 20 code points
+  uint32_t clear;      // in an update: fields that become not given, TWINCHAT_CLEAR_NAME and so on
 } twinchat_details;
 
+// For twinchat_details.clear: the name becomes not given.
 #define TWINCHAT_CLEAR_NAME 1u
+// The same for the e-mail address.
 #define TWINCHAT_CLEAR_EMAIL 2u
+// The same for the phone number.
 #define TWINCHAT_CLEAR_PHONE 4u
 
 // A new session with a fresh random id. `details` may be NULL; INVALID_ARGUMENT when there is
@@ -323,19 +335,24 @@ TWINCHAT_API twinchat_code twinchat_update_user(twinchat_assistant* assistant,
 
 // The public name, a random UUID: who knows it may read the conversation.
 TWINCHAT_API const char* twinchat_session_id(const twinchat_session* session);
-// The visitor's details; NULL for one that was never given.
+// The visitor's name; NULL when it was never given.
 TWINCHAT_API const char* twinchat_session_name(const twinchat_session* session);
+// The visitor's e-mail address; NULL when it was never given.
 TWINCHAT_API const char* twinchat_session_email(const twinchat_session* session);
+// The visitor's phone number; NULL when it was never given.
 TWINCHAT_API const char* twinchat_session_phone(const twinchat_session* session);
-// Microseconds since 1970 in UTC. The second is that of the last message or change of details.
+// When the session was made, in microseconds since 1970 in UTC.
 TWINCHAT_API int64_t twinchat_session_created_at_us(const twinchat_session* session);
+// When the last message came or a detail was changed, likewise.
 TWINCHAT_API int64_t twinchat_session_updated_at_us(const twinchat_session* session);
+// Frees this copy; the stored session stays.
 TWINCHAT_API void twinchat_session_free(twinchat_session* session);
 
 // --- messages ------------------------------------------------------------------------------------
 
-// One thing that was said, and a list of such. Messages are borrowed from their list or turn.
+// One thing that was said; borrowed from its list or turn.
 typedef struct twinchat_message twinchat_message;
+// Messages in their order.
 typedef struct twinchat_message_list twinchat_message_list;
 
 // The messages of a session with an id greater than `after_id`, oldest first, at most `limit` of
@@ -344,24 +361,28 @@ TWINCHAT_API twinchat_code twinchat_messages(twinchat_assistant* assistant, cons
                                              int64_t after_id, size_t limit,
                                              twinchat_message_list** messages,
                                              twinchat_error** error);
+// How many there are.
 TWINCHAT_API size_t twinchat_message_list_count(const twinchat_message_list* messages);
 // Borrowed from the list; NULL beyond its end.
 TWINCHAT_API const twinchat_message* twinchat_message_list_at(const twinchat_message_list* messages,
                                                               size_t index);
+// Frees the list and its messages; what is stored stays.
 TWINCHAT_API void twinchat_message_list_free(twinchat_message_list* messages);
 
-// Grows within a session.
+// The message's number, which grows within a session.
 TWINCHAT_API int64_t twinchat_message_id(const twinchat_message* message);
+// What was said.
 TWINCHAT_API const char* twinchat_message_text(const twinchat_message* message, size_t* length);
 // 1 for an answer, 0 for what the visitor wrote.
 TWINCHAT_API int twinchat_message_is_bot(const twinchat_message* message);
-// Microseconds since 1970 in UTC.
+// When it was said, in microseconds since 1970 in UTC.
 TWINCHAT_API int64_t twinchat_message_created_at_us(const twinchat_message* message);
 
 // --- turns ---------------------------------------------------------------------------------------
 
-// A question and what became of it, and a list of such.
+// A question and what became of it.
 typedef struct twinchat_turn twinchat_turn;
+// Turns in their order.
 typedef struct twinchat_turn_list twinchat_turn_list;
 
 // How a turn ended.
@@ -394,7 +415,7 @@ TWINCHAT_API void twinchat_cancel_free(twinchat_cancel* cancel);
 
 // What holds for one send.
 typedef struct twinchat_send_options {
-  size_t struct_size;
+  size_t struct_size;        // sizeof the struct; always to be set
   twinchat_on_text on_text;  // receives the answer as it comes; given: the answer is streamed
   void* user_data;           // for on_text
   twinchat_cancel* cancel;   // stops the turn wherever it is
@@ -442,40 +463,52 @@ TWINCHAT_API twinchat_code twinchat_start_send(twinchat_assistant* assistant,
 TWINCHAT_API twinchat_code twinchat_history(twinchat_assistant* assistant, const char* session_id,
                                             size_t limit, twinchat_turn_list** turns,
                                             twinchat_error** error);
+// How many there are.
 TWINCHAT_API size_t twinchat_turn_list_count(const twinchat_turn_list* turns);
 // Borrowed from the list; NULL beyond its end.
 TWINCHAT_API const twinchat_turn* twinchat_turn_list_at(const twinchat_turn_list* turns,
                                                         size_t index);
+// Frees the list and its turns; what is stored stays.
 TWINCHAT_API void twinchat_turn_list_free(twinchat_turn_list* turns);
 
+// How it ended. TWINCHAT_PENDING for NULL.
 TWINCHAT_API twinchat_status twinchat_turn_status(const twinchat_turn* turn);
 // What the visitor was answered; empty when there was no answer.
 TWINCHAT_API const char* twinchat_turn_text(const twinchat_turn* turn, size_t* length);
-// Both borrowed from the turn. The answer is NULL for turns without one.
+// What the visitor wrote; borrowed from the turn.
 TWINCHAT_API const twinchat_message* twinchat_turn_question(const twinchat_turn* turn);
+// The answer as it is stored, borrowed from the turn; NULL when there is none.
 TWINCHAT_API const twinchat_message* twinchat_turn_answer(const twinchat_turn* turn);
+// The session in which it was asked.
 TWINCHAT_API const char* twinchat_turn_session_id(const twinchat_turn* turn);
-// Why the model stopped, and why it refused the question, as it spelled them; empty when it did
-// not.
+// Why the model stopped, as it spelled it; empty when it did not say.
 TWINCHAT_API const char* twinchat_turn_finish_reason(const twinchat_turn* turn);
+// Why the model refused the question, as it spelled it; empty when it did not.
 TWINCHAT_API const char* twinchat_turn_block_reason(const twinchat_turn* turn);
-// The model that was asked last, and the one that says it answered.
+// The model that was asked last.
 TWINCHAT_API const char* twinchat_turn_model(const twinchat_turn* turn);
+// The model that says it answered.
 TWINCHAT_API const char* twinchat_turn_model_version(const twinchat_turn* turn);
 // For failed turns of the history: the name of a twinchat_code.
 TWINCHAT_API const char* twinchat_turn_error_code(const twinchat_turn* turn);
-// Tokens as the model counted them, 0 where it said nothing: of the prompt, of that what came from
-// a cache, of the visible answer, of thoughts, and in all.
+// The tokens of the prompt as the model counted them; 0 where it said nothing, as for the next
+// four.
 TWINCHAT_API int64_t twinchat_turn_prompt_tokens(const twinchat_turn* turn);
+// Those of the prompt's tokens that came from the model's cache.
 TWINCHAT_API int64_t twinchat_turn_cached_tokens(const twinchat_turn* turn);
+// The tokens of the visible answer.
 TWINCHAT_API int64_t twinchat_turn_output_tokens(const twinchat_turn* turn);
+// The tokens of thoughts, which are billed like output.
 TWINCHAT_API int64_t twinchat_turn_thought_tokens(const twinchat_turn* turn);
+// All of them.
 TWINCHAT_API int64_t twinchat_turn_total_tokens(const twinchat_turn* turn);
-// Of the model call with all its attempts, and how many these were.
+// How long the model call took with all its attempts.
 TWINCHAT_API int64_t twinchat_turn_latency_ms(const twinchat_turn* turn);
+// How many requests were sent.
 TWINCHAT_API int twinchat_turn_attempts(const twinchat_turn* turn);
 // 1 when this is the stored answer to an earlier send with the same idempotency key, else 0.
 TWINCHAT_API int twinchat_turn_replayed(const twinchat_turn* turn);
+// Frees this copy; the stored turn stays. Not for a turn that is borrowed from a list.
 TWINCHAT_API void twinchat_turn_free(twinchat_turn* turn);
 
 #ifdef __cplusplus
