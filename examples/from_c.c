@@ -12,7 +12,7 @@ static int print(void* user_data, const char* text, size_t length) {
 int main(void) {
   const char* key = getenv("GEMINI_API_KEY");
   const char* url = getenv("GEMINI_BASE_URL");
-  // README: begin
+  // shown: from_c
   twinchat_gemini_options gemini = {
       .struct_size = sizeof gemini, .api_key = key ? key : "", .base_url = url};
   twinchat_assistant_options options = {
@@ -34,8 +34,8 @@ int main(void) {
       twinchat_send(assistant, twinchat_session_id(session), "How can I reverse diabetes?",
                     TWINCHAT_NTS, &streamed, NULL, &error);
   if (failed) fprintf(stderr, "from_c: %s\n", twinchat_error_message(error));
-  // README: end
-  puts("");
+  // shown: end
+  if (!failed) puts("");
   twinchat_error_free(error);
   twinchat_session_free(session);
   twinchat_assistant_free(assistant);

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import unittest
 from pathlib import Path
 
@@ -88,6 +89,11 @@ class Readme(unittest.TestCase):
         body = re.search(r"// README: begin\n(.*?)\n *// README: end", source, re.S)[1]
         lines = [line[4:] for line in body.split("\n")]
         self.assertIn("\n".join(lines).strip(), "\n".join(blocks("cpp")))
+
+    def test_c_is_the_example_that_is_compiled(self):
+        source = (ROOT / "examples" / "from_c.c").read_text()
+        body = re.search(r"^ *// shown: from_c\n(.*?)^ *// shown: end$", source, re.M | re.S)[1]
+        self.assertEqual([textwrap.dedent(body)], blocks("c"))
 
     def test_example_runs(self):
         with Started([STANDIN], self.env, self.folder, "stdout") as standin:
