@@ -1,9 +1,10 @@
-"""The shared library shows what twinchat.h declares, and nothing else.
+"""The shared library shows what twinchat.h declares and nothing else, and stays small.
 Usage: exports_test.py LIBTWINCHAT_C TWINCHAT_H"""
 
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -26,6 +27,15 @@ class Exports(unittest.TestCase):
         dynamic = subprocess.run(["readelf", "-d", LIBRARY], text=True, capture_output=True,
                                  check=True).stdout
         self.assertRegex(dynamic, r"SONAME.*\[libtwinchat_c\.so\.\d+(\.\d+)?\]")
+
+    def test_stripped_library_is_at_most_two_mebibytes(self):
+        undefined = subprocess.run(["nm", "-D", "--undefined-only", LIBRARY], text=True,
+                                   capture_output=True, check=True).stdout
+        if re.search(r"__(asan|tsan|ubsan)_", undefined):
+            self.skipTest("what sanitizers put in is not the library's")
+        with tempfile.NamedTemporaryFile() as stripped:
+            subprocess.run(["strip", "--strip-unneeded", "-o", stripped.name, LIBRARY], check=True)
+            self.assertLessEqual(Path(stripped.name).stat().st_size, 2 << 20)
 
 
 if __name__ == "__main__":
