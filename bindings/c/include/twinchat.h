@@ -117,10 +117,11 @@ TWINCHAT_API void twinchat_error_free(twinchat_error* error);
 // model there, anything else to go on.
 typedef int (*twinchat_on_text)(void* user_data, const char* text, size_t length);
 
-// Called once when the library will not use `user_data` again.
+// Called once, on any thread, when the library will not use `user_data` again.
 typedef void (*twinchat_release)(void* user_data);
 
-// Where a model or a tool of the program's puts its result. Borrowed for the time of the callback.
+// Where a model or a tool of the program's puts its result. Borrowed for the time of the callback,
+// and for one thread at a time.
 typedef struct twinchat_reply twinchat_reply;
 
 // Adds text to the reply; `length` may be TWINCHAT_NTS. A model's text goes on to whoever reads
