@@ -6,7 +6,7 @@
 #   make soak     crashes and power failures in earnest: FAULTS=500
 #   make fuzz     every fuzzer for FUZZ_SECONDS=300
 #   make build    build only; the program is build/server/twinchat-server
-#   make install  install below PREFIX
+#   make install  install the library, static and shared, and the server below PREFIX
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -41,12 +41,14 @@ build:
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
 	cmake --build $(BUILD) -j $(JOBS)
 
-install: build
+install:
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_BOTH=ON
+	cmake --build $(BUILD) -j $(JOBS)
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 test: test-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=ON
+	  -DTWINCHAT_BUILD_EXAMPLES=ON -DTWINCHAT_BUILD_BOTH=ON
 	cmake --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(MAKE) test-sanitized

@@ -3,6 +3,9 @@
 option(TWINCHAT_BUILD_SERVER "Build twinchat-server" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_TESTS "Build the tests and their support programs" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_BUILD_BOTH
+       "Build libtwinchat static and shared; BUILD_SHARED_LIBS says which one programs here link" OFF)
+option(TWINCHAT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)
 option(TWINCHAT_WERROR "Treat warnings in our own code as errors" OFF)
 set(TWINCHAT_SANITIZE "" CACHE STRING "Sanitizers for the whole build: 'address,undefined' or 'thread'")
