@@ -23,7 +23,7 @@ class Installed(unittest.TestCase):
         shown = output("nm", "--dynamic", "--demangle", "--defined-only", "--extern-only",
                        LIBDIR / "libtwinchat.so")
         names = [re.sub(r"@@.*", "", line.split(" ", 2)[2]) for line in shown.splitlines()]
-        ours = re.compile(r"((typeinfo( name)?|vtable) for )?twinchat::|twinchat_|TWINCHAT_[\d.]+$")
+        ours = re.compile(r"((typeinfo( name)?|vtable) for )?twinchat::|TWINCHAT_[\d.]+$")
         self.assertEqual([name for name in names if not ours.match(name)], [])
         # Nor the library's own inside.
         inner = re.compile(r"lambda|\(anonymous namespace\)|twinchat::\w+::Impl\b|twinchat::(gemini|sqlite)::")
