@@ -24,7 +24,8 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev prometheus-cpp-dev
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
-DEB_PACKAGES  := debhelper dpkg-dev fakeroot lintian
+PYTHON_PACKAGES := python3-dev pybind11-dev
+DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
@@ -49,8 +50,8 @@ install:
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 deb: deps
-	$(call need,$(DEB_PACKAGES))
-	cmake/debian/build $(BUILD)-deb $(RUN_PACKAGES)
+	$(call need,$(DEB_PACKAGES) $(PYTHON_PACKAGES))
+	cmake/debian/build $(BUILD)-deb $(RUN_PACKAGES) $(PYTHON_PACKAGES)
 
 test: test-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
@@ -121,7 +122,7 @@ deps:
 
 # Node.js may have come from elsewhere than Debian.
 test-deps: deps
-	$(call need,$(TEST_PACKAGES) $(DEB_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
+	$(call need,$(TEST_PACKAGES) $(DEB_PACKAGES) $(PYTHON_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
 
 bench-deps: test-deps
 	$(call need,$(BENCH_PACKAGES))

@@ -1,5 +1,5 @@
 """Builds the Debian packages, looks at them as lintian does, installs them into a folder, and uses
-what is there: the server answers a visitor, and a program is built against the library.
+what is there: the server answers a visitor, programs are built against the library, Python imports it.
 Usage: debian_test.py SOURCE FOLDER MAKE CXX"""
 
 import json
@@ -17,6 +17,21 @@ SOURCE, FOLDER = Path(sys.argv[1]), Path(sys.argv[2])
 MAKE, CXX = sys.argv[3:5]
 ROOT = FOLDER / "root"
 
+PYTHON_PROGRAM = """
+import twinchat
+
+class Echo(twinchat.Model):
+    def name(self):
+        return "echo"
+    def generate(self, request, options):
+        text = twinchat.visible_text(request.contents[-1])
+        return twinchat.ModelAnswer(content=twinchat.text_content(twinchat.Role.MODEL, "echo " + text))
+
+with twinchat.Assistant(twinchat.make_memory_store(), Echo()) as assistant:
+    session = assistant.create_session(name="Jane")
+    print(assistant.send(session.session_id, "hello").text, twinchat.__file__)
+"""
+
 
 def run(*command, **options):
     """The command's output; what went wrong is shown."""
@@ -33,7 +48,7 @@ def dpkg(*arguments):
     # Dependencies are asked of the machine, in test_dependencies_are_debians.
     return run(*fakeroot, "dpkg", f"--root={ROOT}", "--force-script-chrootless", "--force-depends",
                f"--log={FOLDER}/dpkg.log", *arguments,
-               env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
+               env=dict(os.environ, PATH=f"{FOLDER}/tools:{os.environ['PATH']}:/usr/sbin:/sbin"))
 
 
 class Debian(unittest.TestCase):
@@ -49,8 +64,16 @@ class Debian(unittest.TestCase):
         shutil.rmtree(ROOT, ignore_errors=True)
         (ROOT / "var/lib/dpkg").mkdir(parents=True)
         (FOLDER / "fakeroot").touch()
+        shutil.rmtree(FOLDER / "home", ignore_errors=True)
+        (FOLDER / "home").mkdir()
         for name in ("status", "available"):
             (ROOT / "var/lib/dpkg" / name).touch()
+        # Python's own scripts know of no other root.
+        tools = FOLDER / "tools"
+        tools.mkdir(exist_ok=True)
+        for name in ("py3compile", "py3clean"):
+            (tools / name).write_text("#!/bin/sh\n")
+            (tools / name).chmod(0o755)
         dpkg("--install", *cls.debs.values())
         cls.libraries = next((ROOT / "usr/lib").glob("*-linux-*"))
         cls.env = dict(os.environ, LD_LIBRARY_PATH=str(cls.libraries))
@@ -59,8 +82,8 @@ class Debian(unittest.TestCase):
     def test_packages_are_named_by_what_they_hold(self):
         soname = run("readelf", "--dynamic", self.libraries / "libtwinchat.so")
         version = re.search(r"\[libtwinchat\.so\.([\d.]+)\]", soname)[1]
-        self.assertLessEqual({f"libtwinchat{version}", "libtwinchat-dev", "twinchat-server"},
-                             set(self.debs))
+        self.assertEqual(set(self.debs), {f"libtwinchat{version}", "libtwinchat-dev",
+                                          "python3-twinchat", "twinchat-server"})
 
     def test_lintian_finds_no_errors(self):
         changes = next((FOLDER / "build-deb").glob("*.changes"))
@@ -78,8 +101,6 @@ class Debian(unittest.TestCase):
 
     def test_server_answers_a_visitor(self):
         home = FOLDER / "home"
-        shutil.rmtree(home, ignore_errors=True)
-        home.mkdir()
         env = {"PATH": os.environ["PATH"], "DEBUG": "True", "METRICS_ADDRESS": "off",
                "LD_LIBRARY_PATH": str(self.libraries)}
         self.assertIn(str(self.libraries), run("ldd", self.server, env=env))
@@ -112,6 +133,14 @@ class Debian(unittest.TestCase):
             folder.mkdir(exist_ok=True)
             run(SOURCE / "tests/package/pkg_config/build_and_run.sh", CXX, kind,
                 SOURCE / "tests/package/consumer.cc", env=env, cwd=folder)
+
+    def test_python_module_works(self):
+        # Debian's own interpreter, and nothing but what the package brought.
+        env = dict(self.env, PYTHONDONTWRITEBYTECODE="1",
+                   PYTHONPATH=str(ROOT / "usr/lib/python3/dist-packages"))
+        seen = run("/usr/bin/python3", "-c", PYTHON_PROGRAM, env=env, cwd=FOLDER / "home")
+        self.assertEqual(seen.split()[:2], ["echo", "hello"])
+        self.assertTrue(seen.split()[2].startswith(str(ROOT)), seen)
 
     def test_service_is_confined(self):
         unit = ROOT / "lib/systemd/system/twinchat-server.service"
