@@ -6,7 +6,8 @@
 #   make soak     crashes and power failures in earnest: FAULTS=500
 #   make fuzz     every fuzzer for FUZZ_SECONDS=300
 #   make build    build only; the program is build/server/twinchat-server
-#   make install  install below PREFIX
+#   make install  install the library, static and shared, and the server below PREFIX
+#   make deb      build the Debian packages in build-deb
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -23,12 +24,14 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev prometheus-cpp-dev
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
+PYTHON_PACKAGES := python3-dev pybind11-dev
+DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
 
-.PHONY: run build install test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
+.PHONY: run build install deb test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
 
 run: deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
@@ -41,12 +44,18 @@ build:
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
 	cmake --build $(BUILD) -j $(JOBS)
 
-install: build
+install:
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_BOTH=ON
+	cmake --build $(BUILD) -j $(JOBS)
 	cmake --install $(BUILD) --prefix $(PREFIX)
+
+deb: deps
+	$(call need,$(DEB_PACKAGES) $(PYTHON_PACKAGES))
+	cmake/debian/build $(BUILD)-deb $(RUN_PACKAGES) $(PYTHON_PACKAGES)
 
 test: test-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=ON
+	  -DTWINCHAT_BUILD_EXAMPLES=ON -DTWINCHAT_BUILD_BOTH=ON
 	cmake --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(MAKE) test-sanitized
@@ -115,10 +124,10 @@ deps:
 
 # Node.js may have come from elsewhere than Debian.
 test-deps: deps
-	$(call need,$(TEST_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
+	$(call need,$(TEST_PACKAGES) $(DEB_PACKAGES) $(PYTHON_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
 
 bench-deps: test-deps
 	$(call need,$(BENCH_PACKAGES))
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-deb

@@ -163,7 +163,7 @@ class TWINCHAT_EXPORT Assistant {
   std::size_t in_flight() const;
 
  private:
-  class Impl;
+  class TWINCHAT_NO_EXPORT Impl;
   std::shared_ptr<Impl> impl_;
 };
 

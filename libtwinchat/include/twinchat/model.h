@@ -131,7 +131,7 @@ class TWINCHAT_EXPORT Model {
   void wait_for_started() noexcept;
 
  private:
-  struct Started;
+  struct TWINCHAT_NO_EXPORT Started;
   std::shared_ptr<Started> started_;
 };
 
