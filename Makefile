@@ -5,6 +5,7 @@
 #   make bench    print the benchmarks
 #   make soak     crashes and power failures in earnest: FAULTS=500
 #   make fuzz     every fuzzer for FUZZ_SECONDS=300
+#   make docs     the reference and the tutorial as HTML: build/docs/html/index.html
 #   make build    build only; the program is build/server/twinchat-server
 #   make install  install below PREFIX
 
@@ -22,14 +23,15 @@ FUZZ_SECONDS ?= 300
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev prometheus-cpp-dev
+DOCS_PACKAGES := doxygen python3
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy \
-                 libedit-dev doxygen
+                 libedit-dev $(DOCS_PACKAGES)
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
 
-.PHONY: run build install test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
+.PHONY: run build install test test-sanitized test-threads bench soak fuzz docs deps test-deps bench-deps clean
 
 run: deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
@@ -98,6 +100,11 @@ fuzz: test-deps
 	  -DTWINCHAT_SANITIZE=address,undefined -DTWINCHAT_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS) --target fuzz
+
+docs: deps
+	$(call need,$(DOCS_PACKAGES))
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS) --target docs
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
 define need

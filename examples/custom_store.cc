@@ -1,7 +1,7 @@
 // A store of one's own: everything goes to the store behind it, and a record of who touched whose
 // data and when goes to audit.log, as rules for health data ask for. No line holds what was said.
-// A store that keeps the data elsewhere derives from the same class;
-// libtwinchat/src/store/memory_store.cc is a whole one in 300 lines.
+// (A store that keeps the data elsewhere derives from the same class, and takes more than a screen:
+// libtwinchat/src/store/memory_store.cc is one.)
 //   GEMINI_API_KEY=... custom_store "What is insulin?"
 #include <ctime>
 #include <exception>

@@ -41,15 +41,10 @@ void look_back(twinchat::Assistant& assistant, const std::string& id) {
 
 void send_again(twinchat::Assistant& assistant, const std::string& id) {
   // shown: idempotency
-  const std::string key = "order-4711";  // one for each message, kept until its answer is there
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    try {
-      const auto turn = assistant.send(id, "What is a metabolism?", {.idempotency_key = key});
-      std::cout << (turn.replayed ? "again: " : "first: ") << turn.text() << "\n";
-    } catch (const twinchat::Error& error) {
-      if (!error.details().retryable) throw;
-    }
-  }
+  const twinchat::SendOptions named{.idempotency_key = "message-4711"};
+  const twinchat::Turn first = assistant.send(id, "What is a metabolism?", named);
+  const twinchat::Turn again = assistant.send(id, "What is a metabolism?", named);
+  std::cout << first.text() << (again.replayed ? " = " : " and ") << again.text() << "\n";
   // shown: end
 }
 
