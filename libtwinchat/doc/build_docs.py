@@ -1,10 +1,8 @@
 """Builds the reference as HTML. Fails when a public name has no words, or a link leads nowhere.
 
-    build_docs.py DOXYGEN DOXYFILE OUTPUT [PYTHON_PACKAGE_FOLDER]
+    build_docs.py DOXYGEN DOXYFILE OUTPUT
 """
 
-import os
-import pydoc
 import shutil
 import subprocess
 import sys
@@ -24,23 +22,14 @@ def enumerators_without_words(xml):
                     yield f"{enum.findtext('name')}::{value.findtext('name')}"
 
 
-def write_python_pages(package_folder, html):
-    """The Python module as pydoc shows it."""
-    sys.path.insert(0, package_folder)
-    os.chdir(html)
-    pydoc.writedoc("twinchat")
-
-
-def main(doxygen, doxyfile, output, package_folder=None):
-    output = Path(output).resolve()
-    shutil.rmtree(output / "xml", ignore_errors=True)  # of names that are gone
-    shutil.rmtree(output / "html", ignore_errors=True)
+def main(doxygen, doxyfile, output):
+    output = Path(output)
+    for folder in ("xml", "html"):  # they may hold names that are gone
+        shutil.rmtree(output / folder, ignore_errors=True)
     done = subprocess.run([doxygen, doxyfile], check=False)
     silent = sorted(set(enumerators_without_words(output / "xml")))
     for name in silent:
         print(f"error: enumerator {name} is not documented", file=sys.stderr)
-    if package_folder:
-        write_python_pages(package_folder, output / "html")
     return 1 if done.returncode or silent else 0
 
 
