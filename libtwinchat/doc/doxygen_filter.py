@@ -20,9 +20,10 @@ TRAILING = re.compile(r"^(\s*\S.*?)  // (.*)$")
 
 
 def escaped(text):
-    """Plain text, with what Doxygen would take for commands or HTML; `code` stays as it is."""
-    parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"[\\@<>#%&*|~]", r"\\\g<0>", part)
+    """Plain text, with what Doxygen would take for commands or HTML. It takes nothing in `code` and
+    "quotes" for either."""
+    parts = re.split(r"""(`[^`]*`|"[^"]*")""", text)
+    return "".join(part if part[:1] in ("`", '"') else re.sub(r"[\\@<>#%&*|~]", r"\\\g<0>", part)
                    for part in parts)
 
 

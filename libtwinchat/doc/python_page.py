@@ -12,9 +12,9 @@ from doxygen_filter import escaped
 
 
 def signature(name, thing):
-    """`name(arguments)`, as far as Python tells."""
+    """`name(arguments)`, as far as Python tells; annotations without their quotes."""
     try:
-        return name + str(inspect.signature(thing))
+        return name + re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(thing)))
     except (TypeError, ValueError):
         return name
 
@@ -22,7 +22,9 @@ def signature(name, thing):
 def prose(docstring):
     """A docstring. A paragraph with indented lines or columns is shown as it stands."""
     for paragraph in docstring.split("\n\n"):
-        if re.search(r"^ {4}|\S {2,}\S", paragraph, re.M):
+        if re.search(r"\S {2,}\S", paragraph):
+            yield f"~~~\n{paragraph}\n~~~\n"
+        elif paragraph.startswith("    "):
             yield f"~~~{{.py}}\n{paragraph}\n~~~\n"
         else:
             yield escaped(paragraph) + "\n"

@@ -16,6 +16,7 @@
 #include "twinchat/session.h"
 #include "twinchat/store.h"
 
+// All that is public. Begin with Assistant.
 namespace twinchat {
 
 // Runs a task soon, on a thread of its choosing, and never before it returns to its caller.
