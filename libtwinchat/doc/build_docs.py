@@ -1,6 +1,6 @@
 """Builds the reference as HTML. Fails when a public name has no words, or a link leads nowhere.
 
-    build_docs.py DOXYGEN DOXYFILE OUTPUT
+    build_docs.py DOXYGEN DOXYFILE OUTPUT [PYTHON PACKAGE_FOLDER PYTHON_PAGE]
 """
 
 import shutil
@@ -22,15 +22,19 @@ def enumerators_without_words(xml):
                     yield f"{enum.findtext('name')}::{value.findtext('name')}"
 
 
-def main(doxygen, doxyfile, output):
+def main(doxygen, doxyfile, output, python=None, package=None, python_page=None):
     output = Path(output)
+    failed = False
+    if python:
+        page = [python, Path(__file__).with_name("python_page.py"), package, python_page]
+        failed |= subprocess.run(page, check=False).returncode != 0
     for folder in ("xml", "html"):  # they may hold names that are gone
         shutil.rmtree(output / folder, ignore_errors=True)
-    done = subprocess.run([doxygen, doxyfile], check=False)
-    silent = sorted(set(enumerators_without_words(output / "xml")))
-    for name in silent:
+    failed |= subprocess.run([doxygen, doxyfile], check=False).returncode != 0
+    for name in sorted(set(enumerators_without_words(output / "xml"))):
         print(f"error: enumerator {name} is not documented", file=sys.stderr)
-    return 1 if done.returncode or silent else 0
+        failed = True
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

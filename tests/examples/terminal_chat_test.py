@@ -27,6 +27,7 @@ class Terminal:
     def __init__(self, command, env):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it
             os.execve(command[0], command, env)
         self.unread = ""
         self.seen = ""
