@@ -5,6 +5,7 @@
 #   make bench    print the benchmarks
 #   make soak     crashes and power failures in earnest: FAULTS=500
 #   make fuzz     every fuzzer for FUZZ_SECONDS=300
+#   make docs     the reference and the tutorial as HTML: build/docs/html/index.html
 #   make build    build only; the program is build/server/twinchat-server
 #   make install  install the library, static and shared, and the server below PREFIX
 #   make deb      build the Debian packages in build-deb
@@ -23,15 +24,17 @@ FUZZ_SECONDS ?= 300
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
                  libcli11-dev libspdlog-dev prometheus-cpp-dev
-TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
 PYTHON_PACKAGES := python3-dev pybind11-dev
 DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
+DOCS_PACKAGES := doxygen python3
+TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy \
+                 libedit-dev $(DOCS_PACKAGES)
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
 
-.PHONY: run build install deb test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
+.PHONY: run build install deb test test-sanitized test-threads bench soak fuzz docs deps test-deps bench-deps clean
 
 run: deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
@@ -83,9 +86,10 @@ test-threads: test-deps
 	if ls $(BUILD)-tsan/race.* 2>/dev/null; then cat $(BUILD)-tsan/race.*; exit 1; fi
 
 bench: bench-deps
-	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON -DTWINCHAT_BUILD_BOTH=ON \
+	  -DTWINCHAT_BUILD_PYTHON=ON
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
-	  twinchat_c send-bench-cpp send-bench-c
+	  twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
 	# Google's client is measured too, where npm can install it.
 	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
@@ -108,6 +112,11 @@ fuzz: test-deps
 	  -DTWINCHAT_SANITIZE=address,undefined -DTWINCHAT_FUZZ_SECONDS=$(FUZZ_SECONDS) \
 	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS) --target fuzz
+
+docs: deps
+	$(call need,$(DOCS_PACKAGES))
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS) --target docs
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
 define need
