@@ -61,7 +61,7 @@ TWINCHAT_API const char* twinchat_version(void);
 // What went wrong, for decisions. Names and numbers are those of google.rpc.Code. A later version
 // may add some: treat one that you do not know as TWINCHAT_UNKNOWN.
 typedef enum twinchat_code {
-  TWINCHAT_OK = 0,
+  TWINCHAT_OK = 0,                   // the work is done
   TWINCHAT_CANCELLED = 1,            // the caller stopped it
   TWINCHAT_UNKNOWN = 2,              // something of somebody else's failed
   TWINCHAT_INVALID_ARGUMENT = 3,     // the caller's input can never work
