@@ -5,6 +5,7 @@
 #if defined(__GNUC__) || defined(__clang__)
 // Before a declaration: a shared library shows it.
 #define TWINCHAT_EXPORT __attribute__((visibility("default")))
+// The same for what lies within a shown class and is not for its users: hidden.
 #define TWINCHAT_NO_EXPORT __attribute__((visibility("hidden")))
 #else
 #define TWINCHAT_EXPORT
