@@ -1,0 +1,68 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace twinchat::python {
+
+namespace py = pybind11;
+
+// False from the moment on in which the interpreter takes itself apart: a thread that asks for the
+// GIL then never comes back.
+bool python_runs() noexcept;
+
+// Runs `work` without the GIL. No Python object may be touched in it.
+template <class Work>
+decltype(auto) without_gil(Work&& work) {
+  const py::gil_scoped_release released;
+  return std::forward<Work>(work)();
+}
+
+// Gives up the GIL for a scope, if this thread has it: for destructors that wait, which nobody
+// knows who calls.
+class GilGivenUp {
+ public:
+  GilGivenUp() {
+    if (python_runs() && PyGILState_Check() != 0) released_.emplace();
+  }
+
+ private:
+  std::optional<py::gil_scoped_release> released_;
+};
+
+// A Python object that C++ may copy and let go of on any thread, with or without the GIL.
+//
+// Thread safety: as a shared_ptr. get() is for threads that have the GIL.
+class Held {
+ public:
+  Held() = default;
+  // Needs the GIL. None is held like nothing.
+  explicit Held(py::object object);
+
+  explicit operator bool() const noexcept { return object_ != nullptr; }
+  py::handle get() const noexcept { return object_.get(); }
+
+ private:
+  std::shared_ptr<PyObject> object_;
+};
+
+// The scope of every call from C++ into Python: takes the GIL, and lets it be known that this
+// thread is in such a call.
+class Callback {
+ public:
+  Callback();
+  ~Callback();
+  Callback(const Callback&) = delete;
+  Callback& operator=(const Callback&) = delete;
+
+  // Whether the calling thread is in one.
+  static bool here() noexcept;
+
+ private:
+  py::gil_scoped_acquire gil_;
+};
+
+}  // namespace twinchat::python
