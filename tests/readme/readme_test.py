@@ -1,5 +1,5 @@
-"""Runs what README.md shows: its shell walk against a real server; and compares the C++ of all
-Markdown with the files that CI compiles and runs (tests/examples).
+"""Runs what README.md shows: its shell walk against a real server; and compares the C and C++ of
+all Markdown with the files that CI compiles and runs (tests/examples).
 Usage: readme_test.py README.md SERVER"""
 
 import os
@@ -65,11 +65,11 @@ class Readme(unittest.TestCase):
             shell.wait()
             shell.stdout.close()
 
-    def test_cpp_is_cut_from_files_that_are_compiled(self):
+    def test_c_and_cpp_are_cut_from_files_that_are_compiled(self):
         for page in [README, *sorted((ROOT / "libtwinchat" / "doc").glob("*.md"))]:
             shown = shown_code.blocks(page)
             with self.subTest(page=page.name):
-                self.assertEqual(len(shown), page.read_text().count("```cpp\n"),
+                self.assertEqual(len(shown), len(re.findall("```(cpp|c)\n", page.read_text())),
                                  "a block without '<!-- shown: FILE NAME -->' before it")
             for file, name, code in shown:
                 with self.subTest(page=page.name, file=file, name=name):

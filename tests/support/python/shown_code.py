@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 
 PIECE = re.compile(r"^ *// shown: (?!end$)(\S+)\n(.*?)^ *// shown: end$", re.M | re.S)
-BLOCK = re.compile(r"^<!-- shown: (\S+) (\S+) -->\n```cpp\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^<!-- shown: (\S+) (\S+) -->\n```(cpp|c)\n(.*?)^```$", re.M | re.S)
 
 
 def piece(root, file, name):
@@ -23,14 +23,14 @@ def piece(root, file, name):
 
 def blocks(markdown):
     """(file, name, code) of the blocks that are said to be cut."""
-    return BLOCK.findall(markdown.read_text())
+    return [(file, name, code) for file, name, _, code in BLOCK.findall(markdown.read_text())]
 
 
 def written(root, markdown):
     """The Markdown with every such block as its source has it."""
     def cut(found):
-        file, name = found[1], found[2]
-        return f"<!-- shown: {file} {name} -->\n```cpp\n{piece(root, file, name)}```"
+        file, name, language = found.group(1, 2, 3)
+        return f"<!-- shown: {file} {name} -->\n```{language}\n{piece(root, file, name)}```"
     return BLOCK.sub(cut, markdown.read_text())
 
 
