@@ -67,6 +67,10 @@ class Interrupts {
 
  private:
   void watch() {
+    // Whatever else is sent is for the main thread, and the line editor's handlers there.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
     while (true) {
       int signal = 0;
       sigwait(&interrupt_, &signal);

@@ -108,7 +108,8 @@ struct SendOptions {
 // the next send works. Turns of one session run one after the other in the order of their sends;
 // turns of different sessions run side by side.
 //
-// Thread safety: every function may be called from any number of threads at once.
+// Thread safety: every function may be called from any number of threads at once. The library's own
+// threads, the models' among them, take no signals: those are left to the program's.
 class TWINCHAT_EXPORT Assistant {
  public:
   // Receives what became of a send: the Turn, or the Error that send() would have thrown.
