@@ -3,7 +3,9 @@
 # earlier one begin anew.
 cmake_path(GET PREFIX PARENT_PATH folder)
 file(GLOB earlier ${PREFIX}* ${folder}/find_package_*)
-file(REMOVE_RECURSE ${earlier})
+if(earlier)
+  file(REMOVE_RECURSE ${earlier})
+endif()
 foreach(component IN ITEMS library development)
   execute_process(
     COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX}.installed --component ${component}
