@@ -19,6 +19,8 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 FAULTS ?= 500
 FUZZ_SECONDS ?= 300
+# The interpreter that the packages are for; another may come first on the PATH.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
 # Debian 12 packages, by the command or file that tells whether they are there.
 RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
@@ -28,11 +30,13 @@ PYTHON_PACKAGES := python3-dev pybind11-dev
 DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
 DOCS_PACKAGES := doxygen python3
 TEST_PACKAGES := catch2 curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy \
-                 libedit-dev $(DOCS_PACKAGES)
+                 libedit-dev python3-pytest python3-mypy $(DOCS_PACKAGES) $(PYTHON_PACKAGES) \
+                 $(DEB_PACKAGES)
 BENCH_PACKAGES := wrk python3
 
 CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
+PYTHON_FLAGS := -DTWINCHAT_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(PYTHON)
 
 .PHONY: run build install deb test test-sanitized test-threads bench soak fuzz docs deps test-deps bench-deps clean
 
@@ -58,7 +62,7 @@ deb: deps
 
 test: test-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=ON -DTWINCHAT_BUILD_BOTH=ON
+	  -DTWINCHAT_BUILD_EXAMPLES=ON -DTWINCHAT_BUILD_BOTH=ON $(PYTHON_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(MAKE) test-sanitized
@@ -133,7 +137,7 @@ deps:
 
 # Node.js may have come from elsewhere than Debian.
 test-deps: deps
-	$(call need,$(TEST_PACKAGES) $(DEB_PACKAGES) $(PYTHON_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
+	$(call need,$(TEST_PACKAGES) $(if $(shell command -v npm),,nodejs npm))
 
 bench-deps: test-deps
 	$(call need,$(BENCH_PACKAGES))

@@ -149,8 +149,9 @@ class StartedSend {
 
  private:
   void tell() const {
-    if (!on_event_ || !python_runs()) return;
+    if (!on_event_) return;
     const Callback callback;
+    if (!callback) return;
     try {
       on_event_.get()();
     } catch (py::error_already_set& thrown) {
@@ -169,6 +170,12 @@ class StartedSend {
 
 // A StartedSend as Python has it. When it goes the send is stopped.
 class PythonSend {
+  template <class Work>
+  auto use(const Work& work) {
+    StartedSend& send = *send_.get();
+    return counted(free_calls(), [&](std::stop_source&) { return work(send); });
+  }
+
  public:
   explicit PythonSend(std::shared_ptr<StartedSend> send) : send_(std::move(send)) {}
   PythonSend(PythonSend&&) noexcept = default;
@@ -181,20 +188,21 @@ class PythonSend {
 
   py::object next() {
     const Signals signals;
-    StartedSend& send = *send_.get();
-    return to_python(without_gil([&] { return send.next(signals); }));
+    return use([&](StartedSend& send) {
+      return to_python(without_gil([&] { return send.next(signals); }));
+    });
   }
   py::list take() { return py::list(to_python(send_.get()->take())); }
   bool done() { return send_.get()->is_done(); }
   void wait() {
     const Signals signals;
-    StartedSend& send = *send_.get();
-    without_gil([&] { send.wait(signals); });
+    use([&](StartedSend& send) { without_gil([&] { send.wait(signals); }); });
   }
-  py::object result() { return to_python(send_.get()->turn()); }
+  py::object result() {
+    return use([](StartedSend& send) { return to_python(send.turn()); });
+  }
   void stop() {
-    StartedSend& send = *send_.get();
-    without_gil([&] { send.request_stop(); });
+    use([](StartedSend& send) { without_gil([&] { send.request_stop(); }); });
   }
 
  private:
@@ -211,18 +219,19 @@ class PythonAssistant {
     });
   }
 
-  // Runs `work` without the GIL, as a call that close() stops. kFailedPrecondition after close().
+  // Runs `work` as a call that close() stops. FailedPrecondition after close().
   template <class Work>
   auto use(const Work& work) {
     House& house = *house_.get();
-    return without_gil([&] {
-      RunningCalls::Call call(house.calls);
-      return work(*house.assistant, call.stop());
-    });
+    return counted(house.calls,
+                   [&](std::stop_source& stop) { return work(*house.assistant, stop); });
   }
+  // Runs `work` without the GIL; its result as Python's.
   template <class Work>
   py::object ask(const Work& work) {
-    return to_python(use([&](Assistant& assistant, std::stop_source&) { return work(assistant); }));
+    return use([&](Assistant& assistant, std::stop_source&) {
+      return to_python(without_gil([&] { return work(assistant); }));
+    });
   }
 
  public:
@@ -258,7 +267,11 @@ class PythonAssistant {
   ~PythonAssistant() {
     if (house_.is_forked() || !Callback::here()) return;
     // Python let go of it inside a callback, which may be one of its own: that must not wait.
-    std::thread([house = house_.take()]() mutable { house.reset(); }).detach();
+    std::thread([house = house_.take(),
+                 call = std::make_unique<RunningCalls::Call>(free_calls(), true)]() mutable {
+      house.reset();
+      call.reset();
+    }).detach();
   }
   PythonAssistant(const PythonAssistant&) = delete;
   PythonAssistant& operator=(const PythonAssistant&) = delete;
@@ -321,8 +334,8 @@ class PythonAssistant {
     std::exception_ptr thrown;
     if (show) {
       options.on_text = [house, &show, &thrown](std::string_view piece) {
-        if (!python_runs()) return false;
         const Callback callback;
+        if (!callback) return false;
         const InsideOf inside(house);
         try {
           return !show.get()(to_python(piece)).is(py::bool_(false));
@@ -334,20 +347,22 @@ class PythonAssistant {
     }
     std::optional<Result<Turn>> result;
     const Signals signals;
-    use([&](Assistant& assistant, std::stop_source& stop) {
-      options.stop_token = stop.get_token();
-      const std::stop_callback on_user_stop(users, [&stop] { stop.request_stop(); });
-      assistant.start_send(id, words, std::move(options),
-                           [&result](Result<Turn> done) { result.emplace(std::move(done)); });
-      thread->run_until(
-          signals, [&result] { return result.has_value(); },
-          [&thrown, &stop](std::exception_ptr exit) {
-            if (!thrown) thrown = std::move(exit);
-            stop.request_stop();
-          });
+    return use([&](Assistant& assistant, std::stop_source& stop) {
+      without_gil([&] {
+        options.stop_token = stop.get_token();
+        const std::stop_callback on_user_stop(users, [&stop] { stop.request_stop(); });
+        assistant.start_send(id, words, std::move(options),
+                             [&result](Result<Turn> done) { result.emplace(std::move(done)); });
+        thread->run_until(
+            signals, [&result] { return result.has_value(); },
+            [&thrown, &stop](std::exception_ptr exit) {
+              if (!thrown) thrown = std::move(exit);
+              stop.request_stop();
+            });
+      });
+      if (thrown) std::rethrow_exception(thrown);
+      return to_python(std::move(*result).value());
     });
-    if (thrown) std::rethrow_exception(thrown);
-    return to_python(std::move(*result).value());
   }
 
   PythonSend start(py::handle session_id, py::handle text, const py::dict& given,
@@ -360,11 +375,13 @@ class PythonAssistant {
         Held(py::reinterpret_borrow<py::object>(on_event)), token_argument(stop_token));
     if (streaming) options.on_text = [send](std::string_view piece) { return send->arrive(piece); };
     options.stop_token = send->token();
-    use([&](Assistant& assistant, std::stop_source&) {
-      assistant.start_send(id, words, std::move(options),
-                           [send](Result<Turn> result) { send->end(std::move(result)); });
+    return use([&](Assistant& assistant, std::stop_source&) {
+      without_gil([&] {
+        assistant.start_send(id, words, std::move(options),
+                             [send](Result<Turn> result) { send->end(std::move(result)); });
+      });
+      return PythonSend(send);
     });
-    return PythonSend(send);
   }
 
  private:

@@ -10,12 +10,25 @@
 
 namespace twinchat::python {
 
+// A call out of Python that may wait: who closes `calls` waits for its end, with what it gives or
+// raises, so that its thread asks for the GIL no more.
+template <class Work>
+auto counted(RunningCalls& calls, const Work& work) {
+  RunningCalls::Call call(calls);
+  try {
+    return work(call.stop());
+  } catch (const Error& error) {
+    raise_error(error);
+    throw py::error_already_set();
+  }
+}
+
 // Calls `python`, which needs the GIL, for a part of the library's that is written in Python. An
 // exception becomes an Error: `message` and kUnknown, unless it is a TwinchatError.
 template <class Work>
 auto call_python(const char* message, const Work& python) {
-  if (!python_runs()) throw Error(ErrorCode::kUnavailable, "Python is ending.");
   const Callback callback;
+  if (!callback) throw Error(ErrorCode::kUnavailable, "Python is ending.");
   try {
     return python();
   } catch (const py::error_already_set& thrown) {
@@ -31,8 +44,8 @@ std::function<void(Arguments...)> notifier(py::handle function) {
   Held held(py::reinterpret_borrow<py::object>(function));
   if (!held) return {};
   return [held = std::move(held)](Arguments... arguments) {
-    if (!python_runs()) return;
     const Callback callback;
+    if (!callback) return;
     try {
       held.get()(to_python(arguments)...);
     } catch (py::error_already_set& thrown) {

@@ -4,9 +4,9 @@
 
 namespace twinchat::python {
 
-RunningCalls::Call::Call(RunningCalls& calls) : calls_(calls) {
+RunningCalls::Call::Call(RunningCalls& calls, bool cleans_up) : calls_(calls) {
   const std::lock_guard lock(calls_.mutex_);
-  if (calls_.closed_) throw Error(ErrorCode::kFailedPrecondition, "This was closed.");
+  if (calls_.closed_ && !cleans_up) throw Error(ErrorCode::kFailedPrecondition, "This was closed.");
   stop_ = calls_.stops_.emplace(calls_.stops_.end());
 }
 
@@ -29,7 +29,7 @@ void RunningCalls::close() {
   ended_.wait(lock, [this] { return stops_.empty(); });
 }
 
-RunningCalls& model_calls() {
+RunningCalls& free_calls() {
   // Outlives the interpreter. A forked process begins with none: those of its parent's threads are
   // not there to end.
   static RunningCalls* calls = new RunningCalls;
@@ -39,7 +39,12 @@ RunningCalls& model_calls() {
 }
 
 void stop_calls() {
-  without_gil([] { model_calls().close(); });
+  without_gil([] {
+    free_calls().close();
+    leave_python();
+    // What the last callbacks left to be cleaned up.
+    free_calls().close();
+  });
 }
 
 Signals::Signals() {

@@ -59,14 +59,14 @@ class Owned {
 // The calls of threads into one object, so that whoever closes it can stop them and wait for their
 // end.
 //
-// Thread safety: every function may be called from any thread, without the GIL where it waits.
+// Thread safety: every function may be called from any thread, close() without the GIL.
 class RunningCalls {
  public:
   // One call, from its construction to its end.
   class Call {
    public:
-    // kFailedPrecondition when the calls were closed.
-    explicit Call(RunningCalls& calls);
+    // kFailedPrecondition when the calls were closed, unless it is one that cleans up.
+    explicit Call(RunningCalls& calls, bool cleans_up = false);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -79,7 +79,7 @@ class RunningCalls {
     std::list<std::stop_source>::iterator stop_;
   };
 
-  // Stops the calls, waits for their end, and lets none begin after that.
+  // Stops the calls, waits for their end, and lets none begin after that but those that clean up.
   void close();
 
  private:
@@ -89,9 +89,11 @@ class RunningCalls {
   bool closed_ = false;
 };
 
-// The calls to models outside of assistants.
-RunningCalls& model_calls();
-// Closes them, for the end of the interpreter. Needs the GIL, and gives it up.
+// The calls into what belongs to no assistant: models, stores, started sends; and what cleans up on
+// threads of its own.
+RunningCalls& free_calls();
+// Closes them, for the end of the interpreter, and lets nobody into Python after that. Needs the
+// GIL, and gives it up.
 void stop_calls();
 
 // Lets Ctrl-C through to a thread that waits in C++ without the GIL: Python runs signal handlers on

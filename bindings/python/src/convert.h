@@ -28,6 +28,8 @@ struct Field {
   const char* name;
   Member Owner::*member;
 };
+template <class Owner, class Member>
+Field(const char*, Member Owner::*) -> Field<Owner, Member>;
 
 // Specialised with kName, the class's name, and kList, a tuple of Field.
 template <class T>

@@ -29,8 +29,10 @@ void bind_gemini(py::module_& module) {
         });
       };
     }
-    return NativeModel{
-        Owned<Model>(without_gil([&] { return make_gemini_model(std::move(options)); }))};
+    return counted(free_calls(), [&](std::stop_source&) {
+      return NativeModel{
+          Owned<Model>(without_gil([&] { return make_gemini_model(std::move(options)); }))};
+    });
   });
 }
 

@@ -10,10 +10,6 @@ namespace twinchat::python {
 
 namespace py = pybind11;
 
-// False from the moment on in which the interpreter takes itself apart: a thread that asks for the
-// GIL then never comes back.
-bool python_runs() noexcept;
-
 // Runs `work` without the GIL. No Python object may be touched in it.
 template <class Work>
 decltype(auto) without_gil(Work&& work) {
@@ -25,9 +21,7 @@ decltype(auto) without_gil(Work&& work) {
 // knows who calls.
 class GilGivenUp {
  public:
-  GilGivenUp() {
-    if (python_runs() && PyGILState_Check() != 0) released_.emplace();
-  }
+  GilGivenUp();
 
  private:
   std::optional<py::gil_scoped_release> released_;
@@ -49,8 +43,10 @@ class Held {
   std::shared_ptr<PyObject> object_;
 };
 
-// The scope of every call from C++ into Python: takes the GIL, and lets it be known that this
-// thread is in such a call.
+// The scope of every way from a thread of C++ into Python: takes the GIL, and lets it be known that
+// this thread is there. False after leave_python(): then no Python object may be touched. (A thread
+// that asks for the GIL while the interpreter takes itself apart is ended on the spot, and with it,
+// in the midst of C++, the process.)
 class Callback {
  public:
   Callback();
@@ -58,11 +54,17 @@ class Callback {
   Callback(const Callback&) = delete;
   Callback& operator=(const Callback&) = delete;
 
+  explicit operator bool() const noexcept { return gil_.has_value(); }
+
   // Whether the calling thread is in one.
   static bool here() noexcept;
 
  private:
-  py::gil_scoped_acquire gil_;
+  std::optional<py::gil_scoped_acquire> gil_;
 };
+
+// Lets no thread of C++ into Python any more, and waits until those that are there have come out:
+// for the end of the interpreter. Without the GIL.
+void leave_python();
 
 }  // namespace twinchat::python

@@ -119,8 +119,8 @@ py::object generate(const NativeModel& self, py::handle request, py::handle give
   const Held on_text(given.attr("on_text"));
   if (on_text) {
     options.on_text = [on_text, awaited](std::string_view text) {
-      if (!python_runs()) return false;
       const Callback callback;
+      if (!callback) return false;
       try {
         return !on_text.get()(to_python(text)).is(py::bool_(false));
       } catch (const py::error_already_set&) {
@@ -136,30 +136,34 @@ py::object generate(const NativeModel& self, py::handle request, py::handle give
   }
 
   const Signals signals;
-  without_gil([&] {
-    RunningCalls::Call running(model_calls());
-    const std::stop_callback on_user_stop(
-        users, [stop = running.stop()]() mutable { stop.request_stop(); });
-    options.stop_token = running.stop().get_token();
-    model->start(asked, std::move(options), [awaited](Result<ModelAnswer> answer) {
-      const std::lock_guard lock(awaited->mutex);
-      awaited->answer.emplace(std::move(answer));
-      awaited->changed.notify_all();
+  return counted(free_calls(), [&](std::stop_source& stop) {
+    std::exception_ptr thrown;
+    without_gil([&] {
+      const std::stop_callback on_user_stop(users, [&stop] { stop.request_stop(); });
+      options.stop_token = stop.get_token();
+      model->start(asked, std::move(options), [awaited](Result<ModelAnswer> answer) {
+        const std::lock_guard lock(awaited->mutex);
+        awaited->answer.emplace(std::move(answer));
+        awaited->changed.notify_all();
+      });
+      const auto answered = [&] { return awaited->answer.has_value(); };
+      std::unique_lock lock(awaited->mutex);
+      try {
+        signals.wait(awaited->changed, lock, answered);
+      } catch (...) {
+        thrown = std::current_exception();
+        lock.unlock();
+        stop.request_stop();
+        lock.lock();
+        awaited->changed.wait(lock, answered);
+      }
+      // Not for the model's thread to let go of: that may be after Python's end.
+      auto of_on_text = std::exchange(awaited->thrown, nullptr);
+      if (!thrown) thrown = std::move(of_on_text);
     });
-    const auto answered = [&] { return awaited->answer.has_value(); };
-    std::unique_lock lock(awaited->mutex);
-    try {
-      signals.wait(awaited->changed, lock, answered);
-    } catch (...) {
-      awaited->thrown = std::current_exception();
-      lock.unlock();
-      running.stop().request_stop();
-      lock.lock();
-      awaited->changed.wait(lock, answered);
-    }
+    if (thrown) std::rethrow_exception(thrown);
+    return to_python(std::move(*awaited->answer).value());
   });
-  if (awaited->thrown) std::rethrow_exception(awaited->thrown);
-  return to_python(std::move(*awaited->answer).value());
 }
 
 }  // namespace
@@ -194,11 +198,7 @@ void bind_model(py::module_& module) {
            "Whether request_stop() was called.");
 
   py::class_<NativeModel>(module, "NativeModel")
-      .def("name",
-           [](const NativeModel& self) {
-             const std::shared_ptr<Model>& model = self.model.get();
-             return to_python(without_gil([&] { return model->name(); }));
-           })
+      .def("name", [](const NativeModel& self) { return to_python(self.model.get()->name()); })
       .def("generate", &generate);
 }
 

@@ -21,5 +21,5 @@ PYBIND11_MODULE(_twinchat, module) {
   python::bind_gemini(module);
   python::bind_assistant(module);
   module.def("stop_calls", &python::stop_calls,
-             "Stops what waits for a model outside of an assistant, and waits for its end.");
+             "Ends what belongs to no assistant: for the end of the interpreter.");
 }

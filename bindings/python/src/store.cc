@@ -62,7 +62,9 @@ class PythonStore final : public Store {
 template <class Call>
 py::object ask(const NativeStore& self, const Call& call) {
   const std::shared_ptr<Store>& store = self.store.get();
-  return to_python(without_gil([&] { return call(*store); }));
+  return counted(free_calls(), [&](std::stop_source&) {
+    return to_python(without_gil([&] { return call(*store); }));
+  });
 }
 
 template <class T>
@@ -70,8 +72,11 @@ T argument(py::handle from, const char* name) {
   return from_python<T>(from, {nullptr, name});
 }
 
-NativeStore native(std::shared_ptr<Store> store) {
-  return NativeStore{Owned<Store>(std::move(store))};
+// What `open` gives, called without the GIL.
+template <class Open>
+NativeStore opened(const Open& open) {
+  return counted(free_calls(),
+                 [&](std::stop_source&) { return NativeStore{Owned<Store>(without_gil(open))}; });
 }
 
 }  // namespace
@@ -146,12 +151,14 @@ void bind_store(py::module_& module) {
                  ask(self, [&](Store& store) { return store.past_turns(id, before, most); }));
            })
       .def("check", [](const NativeStore& self) {
-        const std::shared_ptr<Store>& store = self.store.get();
-        without_gil([&] { store->check(); });
+        ask(self, [](Store& store) {
+          store.check();
+          return std::optional<bool>();
+        });
       });
   module.def("open_store", [](py::handle url) {
     const auto name = argument<std::string>(url, "url");
-    return native(without_gil([&] { return open_store(name); }));
+    return opened([&] { return open_store(name); });
   });
 }
 
@@ -163,12 +170,12 @@ void bind_sqlite_store(py::module_& module) {
                SqliteStoreOptions options;
                read_dict(options, given);
                options.on_warning = notifier<const std::string&>(on_warning);
-               return native(without_gil([&] { return open_sqlite_store(path, options); }));
+               return opened([&] { return open_sqlite_store(path, options); });
              });
 }
 
 void bind_memory_store(py::module_& module) {
-  module.def("make_memory_store", [] { return native(make_memory_store()); });
+  module.def("make_memory_store", [] { return opened(&make_memory_store); });
 }
 
 }  // namespace twinchat::python
