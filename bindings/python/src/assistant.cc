@@ -36,31 +36,6 @@ struct House {
   }
 };
 
-// The scope in which Python code runs for an assistant, which must not be closed from there: it
-// would wait for itself.
-class InsideOf {
- public:
-  explicit InsideOf(const House* house) : house_(house), outer_(innermost_) { innermost_ = this; }
-  ~InsideOf() { innermost_ = outer_; }
-  InsideOf(const InsideOf&) = delete;
-  InsideOf& operator=(const InsideOf&) = delete;
-
-  static bool is(const House* house) noexcept {
-    for (const InsideOf* each = innermost_; each != nullptr; each = each->outer_) {
-      if (each->house_ == house) return true;
-    }
-    return false;
-  }
-
- private:
-  static thread_local const InsideOf* innermost_;
-
-  const House* house_;
-  const InsideOf* outer_;
-};
-
-thread_local const InsideOf* InsideOf::innermost_ = nullptr;
-
 std::string text_argument(py::handle from, const char* name) {
   return from_python<std::string>(from, {nullptr, name});
 }
@@ -213,8 +188,7 @@ class PythonSend {
 class PythonAssistant {
   static std::string run_tool(const House* house, const Held& function,
                               const std::string& args_json) {
-    return call_python("The function failed with an exception of its own.", [&] {
-      const InsideOf inside(house);
+    return call_python(house, "The function failed with an exception of its own.", [&] {
       return from_python<std::string>(function.get()(to_python(args_json)), {"Tool", "function"});
     });
   }
@@ -251,14 +225,14 @@ class PythonAssistant {
            }});
     }
     if (const Held clock(py::reinterpret_borrow<py::object>(now)); clock) {
-      options.now = [clock] {
-        return call_python("The clock failed with an exception of its own.", [&] {
+      options.now = [house, clock] {
+        return call_python(house, "The clock failed with an exception of its own.", [&] {
           return from_python<Timestamp>(clock.get()(), {nullptr, "now"});
         });
       };
     }
-    std::shared_ptr<Store> its_store = store_from_python(store);
-    std::shared_ptr<Model> its_model = model_from_python(model);
+    std::shared_ptr<Store> its_store = store_from_python(store, house);
+    std::shared_ptr<Model> its_model = model_from_python(model, house);
     house->assistant = without_gil([&] {
       return std::make_shared<Assistant>(std::move(its_store), std::move(its_model),
                                          std::move(options));
@@ -279,7 +253,7 @@ class PythonAssistant {
   void close() {
     if (house_.is_forked()) return;
     House& house = *house_.get();
-    if (InsideOf::is(&house)) {
+    if (Callback::here_for(&house)) {
       throw Error(ErrorCode::kFailedPrecondition,
                   "An assistant cannot be closed by a function that it calls.");
     }
@@ -334,9 +308,8 @@ class PythonAssistant {
     std::exception_ptr thrown;
     if (show) {
       options.on_text = [house, &show, &thrown](std::string_view piece) {
-        const Callback callback;
+        const Callback callback(house);
         if (!callback) return false;
-        const InsideOf inside(house);
         try {
           return !show.get()(to_python(piece)).is(py::bool_(false));
         } catch (const py::error_already_set&) {

@@ -24,10 +24,11 @@ auto counted(RunningCalls& calls, const Work& work) {
 }
 
 // Calls `python`, which needs the GIL, for a part of the library's that is written in Python. An
-// exception becomes an Error: `message` and kUnknown, unless it is a TwinchatError.
+// exception becomes an Error: `message` and kUnknown, unless it is a TwinchatError. `owner` as of a
+// Callback.
 template <class Work>
-auto call_python(const char* message, const Work& python) {
-  const Callback callback;
+auto call_python(const void* owner, const char* message, const Work& python) {
+  const Callback callback(owner);
   if (!callback) throw Error(ErrorCode::kUnavailable, "Python is ending.");
   try {
     return python();

@@ -24,7 +24,7 @@ void bind_gemini(py::module_& module) {
     options.on_breaker = notifier<const std::string&, bool>(on_breaker);
     if (const Held source(py::reinterpret_borrow<py::object>(bearer_token)); source) {
       options.bearer_token = [source] {
-        return call_python("The bearer token could not be had.", [&] {
+        return call_python(nullptr, "The bearer token could not be had.", [&] {
           return from_python<std::string>(source.get()(), {nullptr, "bearer_token"});
         });
       };

@@ -8,8 +8,6 @@
 namespace twinchat::python {
 namespace {
 
-thread_local int callback_depth = 0;
-
 // Threads of C++ in Python.
 struct Gate {
   std::mutex mutex;  // guards all below
@@ -61,21 +59,26 @@ Held::Held(py::object object) {
   });
 }
 
-Callback::Callback() {
+thread_local const Callback* Callback::innermost_ = nullptr;
+
+Callback::Callback(const void* owner) : owner_(owner) {
   if (!enter_python()) return;
   gil_.emplace();
-  ++callback_depth;
+  outer_ = std::exchange(innermost_, this);
 }
 
 Callback::~Callback() {
   if (!gil_) return;
-  --callback_depth;
+  innermost_ = outer_;
   gil_.reset();
   come_out_of_python();
 }
 
-bool Callback::here() noexcept {
-  return callback_depth > 0;
+bool Callback::here_for(const void* owner) noexcept {
+  for (const Callback* each = innermost_; each != nullptr; each = each->outer_) {
+    if (each->owner_ == owner) return true;
+  }
+  return false;
 }
 
 void leave_python() {

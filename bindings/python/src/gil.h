@@ -44,12 +44,12 @@ class Held {
 };
 
 // The scope of every way from a thread of C++ into Python: takes the GIL, and lets it be known that
-// this thread is there. False after leave_python(): then no Python object may be touched. (A thread
-// that asks for the GIL while the interpreter takes itself apart is ended on the spot, and with it,
-// in the midst of C++, the process.)
+// this thread is there, and on whose behalf. False after leave_python(): then no Python object may
+// be touched. (A thread that asks for the GIL while the interpreter takes itself apart is ended on
+// the spot, and with it, in the midst of C++, the process.)
 class Callback {
  public:
-  Callback();
+  explicit Callback(const void* owner = nullptr);
   ~Callback();
   Callback(const Callback&) = delete;
   Callback& operator=(const Callback&) = delete;
@@ -57,9 +57,15 @@ class Callback {
   explicit operator bool() const noexcept { return gil_.has_value(); }
 
   // Whether the calling thread is in one.
-  static bool here() noexcept;
+  static bool here() noexcept { return innermost_ != nullptr; }
+  // Whether it is in one of that owner's, who must not wait for it then.
+  static bool here_for(const void* owner) noexcept;
 
  private:
+  static thread_local const Callback* innermost_;
+
+  const void* owner_;
+  const Callback* outer_ = nullptr;
   std::optional<py::gil_scoped_acquire> gil_;
 };
 

@@ -45,14 +45,14 @@ class BorrowedOnText {
 // Thread safety: as every Model, as far as the Python class is.
 class PythonModel final : public Model {
  public:
-  explicit PythonModel(Held object) : object_(std::move(object)) {}
+  PythonModel(Held object, const void* owner) : object_(std::move(object)), owner_(owner) {}
   ~PythonModel() override {
     const GilGivenUp gil;
     wait_for_started();
   }
 
   std::string name() const override {
-    return call_python(kFailed, [&] {
+    return call_python(owner_, kFailed, [&] {
       return from_python<std::string>(object_.get().attr("name")(), {"Model", "name"});
     });
   }
@@ -66,7 +66,7 @@ class PythonModel final : public Model {
         on_text.take_back();
       }
     } const take_back{*on_text};
-    return call_python(kFailed, [&] {
+    return call_python(owner_, kFailed, [&] {
       py::dict given;
       if (options.on_text) {
         given["on_text"] = py::cpp_function([on_text](py::handle piece) {
@@ -89,6 +89,7 @@ class PythonModel final : public Model {
   static constexpr const char* kFailed = "The model failed with an exception of its own.";
 
   const Held object_;
+  const void* const owner_;
 };
 
 // The end of a call that a thread waits for.
@@ -168,12 +169,12 @@ py::object generate(const NativeModel& self, py::handle request, py::handle give
 
 }  // namespace
 
-std::shared_ptr<Model> model_from_python(py::handle object) {
+std::shared_ptr<Model> model_from_python(py::handle object, const void* owner) {
   if (py::isinstance<NativeModel>(object)) return object.cast<NativeModel&>().model.get();
   if (!py::isinstance(object, py::module_::import("twinchat._model").attr("Model"))) {
     wrong_type({nullptr, "model"}, "Model", object);
   }
-  return std::make_shared<PythonModel>(Held(py::reinterpret_borrow<py::object>(object)));
+  return std::make_shared<PythonModel>(Held(py::reinterpret_borrow<py::object>(object)), owner);
 }
 
 void bind_model(py::module_& module) {

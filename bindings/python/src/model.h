@@ -15,6 +15,7 @@ struct NativeModel {
 
 // The model that a Python object is, shared with it: one of the library's, or an instance of a
 // class that derives from twinchat.Model. TypeError for anything else.
-std::shared_ptr<Model> model_from_python(py::handle object);
+// The latter is called on behalf of `owner`, as a Callback has it.
+std::shared_ptr<Model> model_from_python(py::handle object, const void* owner);
 
 }  // namespace twinchat::python

@@ -19,7 +19,7 @@ namespace {
 // Thread safety: as every Store, as far as the Python class is.
 class PythonStore final : public Store {
  public:
-  explicit PythonStore(Held object) : object_(std::move(object)) {}
+  PythonStore(Held object, const void* owner) : object_(std::move(object)), owner_(owner) {}
 
   Session create_session(std::string_view session_id, const UserDetails& user,
                          Timestamp now) override {
@@ -49,13 +49,14 @@ class PythonStore final : public Store {
  private:
   template <class Result, class... Arguments>
   Result call(const char* method, const Arguments&... arguments) {
-    return call_python("The store failed with an exception of its own.", [&]() -> Result {
+    return call_python(owner_, "The store failed with an exception of its own.", [&]() -> Result {
       const py::object result = object_.get().attr(method)(to_python(arguments)...);
       if constexpr (!std::is_void_v<Result>) return from_python<Result>(result, {"Store", method});
     });
   }
 
   const Held object_;
+  const void* const owner_;
 };
 
 // Calls a store of the library's without the GIL; its result as Python's.
@@ -81,12 +82,12 @@ NativeStore opened(const Open& open) {
 
 }  // namespace
 
-std::shared_ptr<Store> store_from_python(py::handle object) {
+std::shared_ptr<Store> store_from_python(py::handle object, const void* owner) {
   if (py::isinstance<NativeStore>(object)) return object.cast<NativeStore&>().store.get();
   if (!py::isinstance(object, py::module_::import("twinchat._store").attr("Store"))) {
     wrong_type({nullptr, "store"}, "Store", object);
   }
-  return std::make_shared<PythonStore>(Held(py::reinterpret_borrow<py::object>(object)));
+  return std::make_shared<PythonStore>(Held(py::reinterpret_borrow<py::object>(object)), owner);
 }
 
 void bind_store(py::module_& module) {

@@ -16,6 +16,7 @@ struct NativeStore {
 
 // The store that a Python object is, shared with it: one of the library's, or an instance of a
 // class that derives from twinchat.Store. TypeError for anything else.
-std::shared_ptr<Store> store_from_python(py::handle object);
+// The latter is called on behalf of `owner`, as a Callback has it.
+std::shared_ptr<Store> store_from_python(py::handle object, const void* owner);
 
 }  // namespace twinchat::python

@@ -274,6 +274,22 @@ def test_closing_in_a_function_that_the_assistant_calls_is_refused(assistant, se
     assert assistant.send(session_id, "Again").status is twinchat.TurnStatus.COMPLETE
 
 
+def test_closing_in_its_model_is_refused_on_every_thread():
+    refused = []
+
+    def answer(text):
+        try:
+            assistant.close()
+        except twinchat.FailedPrecondition as error:
+            refused.append(error)
+        return text
+
+    with twinchat.Assistant(twinchat.make_memory_store(), Answering(answer)) as assistant:
+        assistant.send("s", "Hello", create_session=True)
+        assert "".join(assistant.stream("s", "Hello"))
+    assert len(refused) == 2
+
+
 def test_only_stores_and_models_are_taken(store, model):
     with pytest.raises(TypeError, match="store: expected Store"):
         twinchat.Assistant(model, model)

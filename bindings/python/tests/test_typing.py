@@ -69,6 +69,14 @@ def test_the_stubs_functions_take_as_much_as_the_extensions():
             assert count_of_stub(function) == count_of_binding(native), f"{class_name}.{name}"
 
 
+def test_the_extension_shows_python_its_one_function():
+    seen = subprocess.run(
+        ["nm", "-D", "--defined-only", _twinchat.__file__],
+        text=True, capture_output=True, check=True,
+    )
+    assert [line.split()[-1] for line in seen.stdout.splitlines()] == ["PyInit__twinchat"]
+
+
 def test_the_package_says_that_it_is_typed():
     assert (PACKAGE / "py.typed").exists()
 
