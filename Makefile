@@ -91,7 +91,7 @@ test-threads: test-deps
 
 bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON -DTWINCHAT_BUILD_BOTH=ON \
-	  -DTWINCHAT_BUILD_PYTHON=ON
+	  $(PYTHON_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
 	  twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)

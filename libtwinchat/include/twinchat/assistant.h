@@ -25,12 +25,12 @@ using Executor = std::function<void(std::function<void()>)>;
 // A function of the program's that the model may call while it works on an answer.
 struct Tool {
   // What the model is told of it.
-  FunctionDeclaration declaration;
+  FunctionDeclaration declaration = {};
   // Gets the arguments as a JSON object and gives the result as one; another JSON value or plain
   // text reaches the model as {"result": ...}. An exception ends up as
   // {"error": "the function failed"} with the model, never its text. May block; runs where the turn
   // runs.
-  std::function<std::string(const std::string& args_json)> function;
+  std::function<std::string(const std::string& args_json)> function = {};
 };
 
 // What holds for all turns of an assistant.
