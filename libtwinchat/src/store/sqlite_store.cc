@@ -35,7 +35,7 @@ constexpr std::int64_t kLargestCheckedFile = 32 << 20;
 // are being talked in lie all over a large database: with fewer pages and more checkpoints every
 // message reads, and every checkpoint writes, the same few pages of each again.
 constexpr char kWriterSettings[] =
-    "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=33554432; PRAGMA cache_size=-16384";
+    "PRAGMA wal_autocheckpoint=3500; PRAGMA journal_size_limit=14680064; PRAGMA cache_size=-16384";
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
 

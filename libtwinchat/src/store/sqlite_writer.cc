@@ -6,7 +6,7 @@
 namespace twinchat::sqlite {
 namespace {
 
-constexpr char kBegin[] = "BEGIN IMMEDIATE";
+constexpr char kBeginWrite[] = "BEGIN IMMEDIATE";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kRollBack[] = "ROLLBACK";
 constexpr char kSavepoint[] = "SAVEPOINT job";
@@ -120,7 +120,7 @@ std::optional<Error> Writer::begin() {
       connection_ = open_();
       lost_ = false;
     }
-    Query(*connection_, kBegin).run();
+    Query(*connection_, kBeginWrite).run();
     return std::nullopt;
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);
