@@ -5,8 +5,10 @@
 #   make bench    print the benchmarks
 #   make soak     crashes and power failures in earnest: FAULTS=500
 #   make fuzz     every fuzzer for FUZZ_SECONDS=300
+#   make docs     the reference and the tutorial as HTML: build/docs/html/index.html
 #   make build    build only; the program is build/server/twinchat-server
-#   make install  install below PREFIX
+#   make install  install the library, static and shared, and the server below PREFIX
+#   make deb      build the Debian packages in build-deb
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,19 +19,28 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 FAULTS ?= 500
 FUZZ_SECONDS ?= 300
+# The interpreter that the packages are for; another may come first on the PATH.
+PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
 
-# Debian 12 packages, by the command or file that tells whether they are there.
-# Node.js, for the admin's page, may have come from elsewhere than Debian.
-RUN_PACKAGES  := $(if $(shell command -v npm),,nodejs npm) g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
+# Debian 12 packages, by the command or file that tells whether they are there. Node.js, which builds
+# the admin's page, may have come from elsewhere.
+RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-json3-dev \
                  libsqlitecpp-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev libfmt-dev \
-                 libcli11-dev libspdlog-dev prometheus-cpp-dev
-TEST_PACKAGES := catch2 chromium curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy
+                 libcli11-dev libspdlog-dev prometheus-cpp-dev \
+                 $(if $(shell command -v npm),,nodejs npm)
+PYTHON_PACKAGES := python3-dev pybind11-dev
+DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
+DOCS_PACKAGES := doxygen python3
+TEST_PACKAGES := catch2 chromium curl python3-django openssl clang libclang-rt-14-dev nghttp2-proxy \
+                 libedit-dev python3-pytest python3-mypy $(DOCS_PACKAGES) $(PYTHON_PACKAGES) \
+                 $(DEB_PACKAGES)
 BENCH_PACKAGES := wrk python3
 
-CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+CMAKE_FLAGS := -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 OWN_FLAGS   := -DTWINCHAT_WERROR=ON
+PYTHON_FLAGS := -DTWINCHAT_BUILD_PYTHON=ON -DPython_EXECUTABLE=$(PYTHON)
 
-.PHONY: run build install test test-sanitized test-threads bench soak fuzz deps test-deps bench-deps clean
+.PHONY: run build install deb test test-sanitized test-threads bench soak fuzz docs deps test-deps bench-deps clean
 
 run: deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_EXAMPLES=OFF
@@ -42,12 +53,18 @@ build:
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
 	cmake --build $(BUILD) -j $(JOBS)
 
-install: build
+install:
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF -DTWINCHAT_BUILD_BOTH=ON
+	cmake --build $(BUILD) -j $(JOBS)
 	cmake --install $(BUILD) --prefix $(PREFIX)
+
+deb: deps
+	$(call need,$(DEB_PACKAGES) $(PYTHON_PACKAGES))
+	cmake/debian/build $(BUILD)-deb $(RUN_PACKAGES) $(PYTHON_PACKAGES)
 
 test: test-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=ON
+	  -DTWINCHAT_BUILD_EXAMPLES=ON -DTWINCHAT_BUILD_BOTH=ON $(PYTHON_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 	$(MAKE) test-sanitized
@@ -57,16 +74,16 @@ test: test-deps
 test-sanitized: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
 	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
-	  -DTWINCHAT_SANITIZE=address,undefined \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
+	  -DTWINCHAT_WEB=OFF -DTWINCHAT_SANITIZE=address,undefined \
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS)
 	ctest --test-dir $(BUILD)-asan --output-on-failure -j $(JOBS) -LE 'browser|conformance|support|readme'
 
 # Data races, on request: another whole build.
 test-threads: test-deps
 	cmake -S . -B $(BUILD)-tsan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
-	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_SANITIZE=thread \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1"
+	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_WEB=OFF -DTWINCHAT_SANITIZE=thread \
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1"
 	cmake --build $(BUILD)-tsan -j $(JOBS)
 	rm -f $(BUILD)-tsan/race.*
 	export TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp log_path=$(abspath $(BUILD))-tsan/race"
@@ -75,8 +92,10 @@ test-threads: test-deps
 	if ls $(BUILD)-tsan/race.* 2>/dev/null; then cat $(BUILD)-tsan/race.*; exit 1; fi
 
 bench: bench-deps
-	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON
-	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load admin-bench
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON -DTWINCHAT_BUILD_BOTH=ON \
+	  $(PYTHON_FLAGS)
+	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
+	  admin-bench twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
 	folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
@@ -88,6 +107,7 @@ bench: bench-deps
 	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \
 	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
 	  $(if $(shell command -v node),--node node)
+	python3 tests/benchmarks/bindings_bench.py $(BUILD)
 
 # What `make test` does in a few rounds: kill -9 under load, a tenth as often as the power fails.
 soak: test-deps
@@ -101,8 +121,13 @@ fuzz: test-deps
 	cmake -S . -B $(BUILD)-asan $(CMAKE_FLAGS) $(OWN_FLAGS) -DTWINCHAT_BUILD_TESTS=ON \
 	  -DTWINCHAT_BUILD_EXAMPLES=OFF -DTWINCHAT_BUILD_FUZZERS=ON \
 	  -DTWINCHAT_SANITIZE=address,undefined -DTWINCHAT_FUZZ_SECONDS=$(FUZZ_SECONDS) \
-	  -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
+	  -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g1"
 	cmake --build $(BUILD)-asan -j $(JOBS) --target fuzz
+
+docs: deps
+	$(call need,$(DOCS_PACKAGES))
+	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=OFF
+	cmake --build $(BUILD) -j $(JOBS) --target docs
 
 # $(call need,<packages>): installs those that are missing, and touches nothing when none is.
 define need
@@ -124,4 +149,4 @@ bench-deps: test-deps
 	$(call need,$(BENCH_PACKAGES))
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-deb

@@ -8,8 +8,13 @@ set(twinchat_web_default OFF)
 if(PROJECT_IS_TOP_LEVEL AND TWINCHAT_NODE AND TWINCHAT_NPM)
   set(twinchat_web_default ON)
 endif()
+option(TWINCHAT_BUILD_C "Build libtwinchat_c, the library for C" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_TESTS "Build the tests and their support programs" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_BUILD_BOTH
+       "Build libtwinchat static and shared; BUILD_SHARED_LIBS says which one programs here link" OFF)
+option(TWINCHAT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
+option(TWINCHAT_BUILD_PYTHON "Build the Python package; needs pybind11 and Python 3.10" OFF)
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)
 option(TWINCHAT_WEB "Build the admin's page into twinchat-server; needs Node.js with npm"
        ${twinchat_web_default})

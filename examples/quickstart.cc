@@ -20,7 +20,7 @@ int main() {
   const std::string url =
       from_environment("GEMINI_BASE_URL", twinchat::GeminiOptions{}.base_url.c_str());
   try {
-    // README: begin
+    // shown: quickstart
     twinchat::Assistant assistant(
         twinchat::open_store("sqlite:///chat.db"),
         twinchat::make_gemini_model({.api_key = key, .base_url = url}),
@@ -29,7 +29,7 @@ int main() {
     const twinchat::Session session = assistant.create_session({.name = "Jane"});
     const auto print = [](std::string_view text) { return bool(std::cout << text << std::flush); };
     assistant.send(session.session_id, "How can I reverse diabetes?", {.on_text = print});
-    // README: end
+    // shown: end
     std::cout << "\n" << assistant.messages(session.session_id).size() << " messages stored\n";
   } catch (const std::exception& error) {
     std::cerr << "quickstart: " << error.what() << "\n";

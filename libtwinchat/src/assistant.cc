@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "require.h"
 #include "store/turn_rules.h"
 #include "turn_runner.h"
 #include "uuid.h"
@@ -48,17 +49,13 @@ class WaitingThread {
   std::deque<std::function<void()>> tasks_;
 };
 
-void check(bool holds, const char* otherwise) {
-  if (!holds) throw Error(ErrorCode::kInvalidArgument, otherwise);
-}
-
 AssistantOptions checked(AssistantOptions options) {
-  check(options.max_tool_rounds >= 0, "max_tool_rounds must not be negative.");
-  check(options.daily_tokens >= 0, "daily_tokens must not be negative.");
-  check(options.max_message_length > 0, "max_message_length has to be at least 1.");
-  check(options.turn_timeout.count() > 0, "turn_timeout has to be longer than nothing.");
+  require(options.max_tool_rounds >= 0, "max_tool_rounds must not be negative.");
+  require(options.daily_tokens >= 0, "daily_tokens must not be negative.");
+  require(options.max_message_length > 0, "max_message_length has to be at least 1.");
+  require(options.turn_timeout.count() > 0, "turn_timeout has to be longer than nothing.");
   for (const Tool& tool : options.tools) {
-    check(!tool.declaration.name.empty() && tool.function, "A tool needs a name and a function.");
+    require(!tool.declaration.name.empty() && tool.function, "A tool needs a name and a function.");
   }
   if (!options.now) {
     options.now = [] {
@@ -77,8 +74,8 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
       : house_{.store = std::move(store),
                .model = std::move(model),
                .options = checked(std::move(given))} {
-    check(house_.store != nullptr, "An assistant needs a store.");
-    check(house_.model != nullptr, "An assistant needs a model.");
+    require(house_.store != nullptr, "An assistant needs a store.");
+    require(house_.model != nullptr, "An assistant needs a model.");
   }
 
   const TurnHouse& house() const { return house_; }

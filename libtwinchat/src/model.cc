@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "start_thread.h"
+
 namespace twinchat {
 
 GenerationConfig GenerationConfig::merged_with(const GenerationConfig& over) const {
@@ -56,8 +58,8 @@ void Model::start(const GenerateRequest& request, CallOptions options, OnAnswer 
   try {
     // The thread is counted, not joined: it may end inside on_answer, which may be what
     // lets the model be destroyed.
-    std::thread([this, ended, request, options = std::move(options),
-                 on_answer = std::move(on_answer)]() mutable {
+    start_thread([this, ended, request, options = std::move(options),
+                  on_answer = std::move(on_answer)]() mutable {
       auto answer = [&]() -> Result<ModelAnswer> {
         try {
           return generate(request, options);

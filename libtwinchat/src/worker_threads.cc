@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "start_thread.h"
+
 namespace twinchat {
 
 void WorkerThreads::stop() {
@@ -15,7 +17,7 @@ void WorkerThreads::stop() {
 }
 
 void WorkerThreads::need_threads() {
-  while (threads_.size() < count_) threads_.emplace_back([this] { run(); });
+  while (threads_.size() < count_) threads_.push_back(start_thread([this] { run(); }));
 }
 
 void WorkerThreads::post(std::function<void()> task) {

@@ -17,7 +17,9 @@ httplib::Response AnswerContext::empty_response(int status, const HeaderList& fu
 httplib::Response AnswerContext::response(int status, const Json& body,
                                           const HeaderList& further) const {
   httplib::Response made = empty_response(status, further);
-  made.set_content(to_text(body), "application/json");
+  // set_content() would copy the text.
+  made.body = to_text(body);
+  made.set_header("Content-Type", "application/json");
   return made;
 }
 

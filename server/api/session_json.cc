@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <utility>
 
 namespace twinchat::server {
 namespace {
@@ -40,14 +41,14 @@ std::string to_text(Timestamp time) {
   return text;
 }
 
-Json to_json(const Session& session, const std::vector<Message>& messages) {
+Json to_json(const Session& session, std::vector<Message> messages) {
   Json shown = Json::array();
-  for (const Message& message : messages) {
+  for (Message& message : messages) {
     // An initializer list would make every value twice.
     auto& members = shown.emplace_back(Json::object()).get_ref<Json::object_t&>();
     members.reserve(4);
     members.emplace_back("id", message.id);
-    members.emplace_back("content", message.text);
+    members.emplace_back("content", std::move(message.text));
     members.emplace_back("is_bot", message.is_bot);
     members.emplace_back("created_at", to_text(message.created_at));
   }

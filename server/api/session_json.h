@@ -12,7 +12,7 @@ namespace twinchat::server {
 std::string to_text(Timestamp time);
 
 // A session as the API shows it, with its messages oldest first.
-Json to_json(const Session& session, const std::vector<Message>& messages);
+Json to_json(const Session& session, std::vector<Message> messages);
 
 // What a message is answered with: {user_message, bot_response, timestamp, session_id}.
 Json to_json(const Turn& turn);

@@ -21,6 +21,9 @@ constexpr size_t kWriteProgress = 64 * 1024;
 // Complete requests up to this size are taken whatever the budget for unfinished ones says.
 constexpr size_t kSmallRequest = 8 * 1024;
 
+// Answers up to this size wait for their client whatever the budget for unsent ones says.
+constexpr size_t kSmallAnswer = 8 * 1024;
+
 constexpr const char* kBusy = "The server is busy.";
 
 RejectReason reason_of(int status) {
@@ -236,6 +239,7 @@ void Connection::close() {
   release(pipelined_);
   release(output_);
   account_locked();
+  account_output_locked(0);
   lock.unlock();
   core_->counters.connections_open.fetch_sub(1, std::memory_order_relaxed);
   if (answering) core_->counters.client_gone.fetch_add(1, std::memory_order_relaxed);
@@ -386,7 +390,7 @@ Connection::Next Connection::reject_locked(int status, std::string_view detail) 
 void Connection::send_locked(std::string_view first, std::string_view second) {
   if (broken_) return;
   if (!output_.empty()) {
-    output_.append(first).append(second);
+    keep_locked(first, second);
     return;
   }
   while (!first.empty() || !second.empty()) {
@@ -406,11 +410,24 @@ void Connection::send_locked(std::string_view first, std::string_view second) {
     second.remove_prefix(static_cast<size_t>(sent) - of_first);
   }
   if (broken_ || (first.empty() && second.empty())) return;
-  output_.reserve(first.size() + second.size());
-  output_.append(first).append(second);
   output_done_ = output_mark_ = 0;
   deadline_ = Clock::now() + core_->limits.write_time;
+  keep_locked(first, second);
   core_->wake(shared_from_this());  // for the deadline
+}
+
+// Has them wait for the client.
+void Connection::keep_locked(std::string_view first, std::string_view second) {
+  // Counted before it is judged: others judge theirs at the same moment.
+  account_output_locked(output_.size() + first.size() + second.size());
+  if (over_output_budget()) {
+    core_->counters.rejected(RejectReason::kUnsentBudget);
+    account_output_locked(output_.size());
+    break_locked();
+    return;
+  }
+  output_.reserve(accounted_output_);
+  output_.append(first).append(second);
 }
 
 void Connection::flush_locked() {
@@ -435,6 +452,7 @@ void Connection::flush_locked() {
     output_done_ = output_mark_ = 0;
     deadline_ = Clock::now() + core_->limits.write_time;
   }
+  account_output_locked(output_.size());
 }
 
 void Connection::finish_answer_locked() {
@@ -483,6 +501,20 @@ void Connection::account_locked() {
   if (!pipelined_.empty()) held += pipelined_.capacity();
   core_->unfinished_bytes.fetch_add(held - accounted_, std::memory_order_relaxed);
   accounted_ = held;
+}
+
+void Connection::account_output_locked(size_t held) {
+  core_->unsent_bytes.fetch_add(held - accounted_output_, std::memory_order_relaxed);
+  core_->unsent_connections.fetch_add(size_t{held > 0} - size_t{accounted_output_ > 0},
+                                      std::memory_order_relaxed);
+  accounted_output_ = held;
+}
+
+bool Connection::over_output_budget() const {
+  const size_t limit = core_->limits.unsent_bytes;
+  const size_t holders = core_->unsent_connections.load(std::memory_order_relaxed);
+  return core_->unsent_bytes.load(std::memory_order_relaxed) > limit && holders > 1 &&
+         accounted_output_ > std::max(kSmallAnswer, limit / holders);
 }
 
 }  // namespace twinchat::server

@@ -89,12 +89,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Next discard_locked(char* buffer, size_t buffer_size);
   Next reject_locked(int status, std::string_view detail);
   void send_locked(std::string_view first, std::string_view second);
+  void keep_locked(std::string_view first, std::string_view second);
   void flush_locked();
   void finish_answer_locked();
   void complete_locked();
   void break_locked();
   void account_locked();
+  void account_output_locked(size_t held);
   bool over_budget() const;
+  bool over_output_budget() const;
 
   const std::shared_ptr<ServerCore> core_;
   const std::string client_address_;
@@ -108,8 +111,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t output_done_ = 0;                  // of output_, already sent
   size_t output_mark_ = 0;                  // of output_, sent when the write deadline was set
   std::function<void()> on_close_;
-  Clock::time_point deadline_;  // of the phase
-  size_t accounted_ = 0;        // of ServerCore::unfinished_bytes
+  Clock::time_point deadline_;   // of the phase
+  size_t accounted_ = 0;         // of ServerCore::unfinished_bytes
+  size_t accounted_output_ = 0;  // of ServerCore::unsent_bytes
   size_t discarded_ = 0;
   AnswerForm form_;
   Phase phase_ = Phase::kReading;

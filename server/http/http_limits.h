@@ -45,8 +45,13 @@ struct HttpLimits {
 
   // Bytes of requests not yet with a worker, held for all connections together. The connection that
   // would exceed it is answered 503; requests that arrive in one piece of a few KiB are taken all
-  // the same. Default 24 MiB.
-  size_t unfinished_bytes = 24 * 1024 * 1024;
+  // the same. Default 12 MiB.
+  size_t unfinished_bytes = 12 * 1024 * 1024;
+
+  // Bytes of answers that clients have not taken, for all connections together. Beyond it an answer
+  // that its client does not take is given up, and the connection reset, unless it is the only one,
+  // small, or less than an equal share. Default 8 MiB.
+  size_t unsent_bytes = 8 * 1024 * 1024;
 
   // Connections open at once; 0 takes the soft limit of open files less a reserve of 1/8 (at least
   // 64) for everything else the process opens. At the limit the connection that has been found

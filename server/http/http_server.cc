@@ -48,6 +48,8 @@ const char* name_of(RejectReason reason) {
       return "too_many_connections";
     case RejectReason::kUnfinishedBudget:
       return "unfinished_budget";
+    case RejectReason::kUnsentBudget:
+      return "unsent_budget";
     case RejectReason::kCount:
       break;
   }
@@ -235,6 +237,7 @@ HttpServerStats HttpServer::stats() const {
   }
   stats.connections_open = counters.connections_open.load(std::memory_order_relaxed);
   stats.unfinished_bytes = core.unfinished_bytes.load(std::memory_order_relaxed);
+  stats.unsent_bytes = core.unsent_bytes.load(std::memory_order_relaxed);
   stats.workers = core.pool.workers();
   stats.queued = core.pool.queued();
   return stats;

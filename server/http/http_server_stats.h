@@ -19,6 +19,7 @@ enum class RejectReason {
   kBacklog,             // the client did not take its stream
   kTooManyConnections,  // 503, or no descriptor left
   kUnfinishedBudget,    // 503, too many unfinished requests in all
+  kUnsentBudget,        // the client did not take its answer, and too many others did not, either
   kCount,
 };
 
@@ -36,6 +37,7 @@ struct HttpServerStats {
 
   size_t connections_open = 0;
   size_t unfinished_bytes = 0;
+  size_t unsent_bytes = 0;
   size_t workers = 0;
   size_t queued = 0;  // complete requests and posted work that wait for a worker
 };

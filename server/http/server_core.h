@@ -80,6 +80,8 @@ struct ServerCore {
 
   HttpCounters counters;
   std::atomic<size_t> unfinished_bytes{0};
+  std::atomic<size_t> unsent_bytes{0};
+  std::atomic<size_t> unsent_connections{0};  // that hold them
   std::atomic<bool> draining{false};
 
   std::mutex woken_mutex;

@@ -42,7 +42,10 @@ async function findings(page, rules) {
     (only) => window.axe.run(document, only ? { runOnly: { type: 'rule', values: only } } : {}),
     rules,
   );
-  assert.ok(passes.some(({ id }) => id === 'color-contrast'), 'axe has looked at the colours');
+  assert.ok(
+    passes.some(({ id }) => id === 'color-contrast'),
+    'axe has looked at the colours',
+  );
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);

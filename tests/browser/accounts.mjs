@@ -201,7 +201,9 @@ describe('Accounts', () => {
       await form.getByRole('button', { name: 'Log in' }).click();
       if ((await answer).status() === 429) break;
     }
-    await alert.filter({ hasText: /Too many failed log-ins\. Try again in \d+ (second|minute)s?\./ }).waitFor();
+    await alert
+      .filter({ hasText: /Too many failed log-ins\. Try again in \d+ (second|minute)s?\./ })
+      .waitFor();
     await stranger.close();
   });
 });

@@ -53,7 +53,10 @@ test("No visitor's text is ever more than text, in any field on any page", async
     is_superuser: false,
     permissions: [],
   });
-  await root.patch(`users/${evil.id}/`, { first_name: '<script>xss(20)</script>', last_name: '<img src=x onerror=xss(21)>' });
+  await root.patch(`users/${evil.id}/`, {
+    first_name: '<script>xss(20)</script>',
+    last_name: '<img src=x onerror=xss(21)>',
+  });
   await root.post('tokens/', { name: '<img src=x onerror=xss(22)>', days: 1 });
 
   const { context, page } = await operator(people.root);
@@ -95,7 +98,10 @@ test("No visitor's text is ever more than text, in any field on any page", async
     (await page.getByRole('log').locator('.text').first().innerText()).trim(),
     // Characters that turn the direction round are shown as what they are.
     all
-      .replace(/[\u202a-\u202e\u2066-\u2069]/g, (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`)
+      .replace(
+        /[\u202a-\u202e\u2066-\u2069]/g,
+        (mark) => `[U+${mark.charCodeAt(0).toString(16).toUpperCase()}]`,
+      )
       .trim(),
   );
   await screenshot(page, 'hostile-conversation');
@@ -103,12 +109,17 @@ test("No visitor's text is ever more than text, in any field on any page", async
   await screenshot(page, 'hostile-list');
   // Nothing of theirs became an element of the page.
   assert.equal(
-    await page.locator('main :is(script, iframe, img, svg, style, link, object, [onerror], [onload])').count(),
+    await page
+      .locator('main :is(script, iframe, img, svg, style, link, object, [onerror], [onload])')
+      .count(),
     0,
   );
   // Of what visitors wrote only addresses and numbers are links, and those lead nowhere else.
   const links = await page.locator('main a').evaluateAll((all) => all.map((a) => a.protocol));
-  assert.ok(links.every((scheme) => ['http:', 'mailto:', 'tel:'].includes(scheme)), links.join());
+  assert.ok(
+    links.every((scheme) => ['http:', 'mailto:', 'tel:'].includes(scheme)),
+    links.join(),
+  );
 
   // Deleting names them, and searching for a session shows them.
   await page.getByLabel('Choose all on this page').check();

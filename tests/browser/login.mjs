@@ -15,7 +15,10 @@ test('Whoever is not logged in is asked for it, and then sees the page they came
   await screenshot(page, 'log-in');
   await fill(page, { username: 'jane', password: 'wrong' });
   await page.getByRole('button', { name: 'Log in' }).click();
-  await page.getByRole('alert').filter({ hasText: 'Please enter a correct username and password' }).waitFor();
+  await page
+    .getByRole('alert')
+    .filter({ hasText: 'Please enter a correct username and password' })
+    .waitFor();
   await fill(page, people.jane);
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.waitForURL(/\/admin\/sessions\/\?q=Visitor\+n007&sort=name$/);
@@ -53,8 +56,7 @@ test('Logging in, finding a session and reading it need no mouse', async () => {
   await press('Enter');
   await page.getByRole('heading', { name: 'Welcome, vera' }).waitFor();
 
-  const focused = () =>
-    page.evaluate(() => document.activeElement?.textContent?.trim() ?? '');
+  const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim() ?? '');
   const tabTo = async (text) => {
     for (let step = 0; step < 60; ++step) {
       await press('Tab');

@@ -15,7 +15,10 @@ describe('Messages, turns, figures and files', () => {
     await open(page, '/messages/');
     await screenshot(page, 'messages');
     const ids = (await column(page, 'Id')).map(Number);
-    assert.deepEqual(ids, [...ids].sort((a, b) => b - a));
+    assert.deepEqual(
+      ids,
+      [...ids].sort((a, b) => b - a),
+    );
     await page.getByRole('searchbox').fill('reverse diabetes');
     await page.keyboard.press('Enter');
     await found('1 result');
@@ -90,6 +93,24 @@ describe('Messages, turns, figures and files', () => {
     await page.getByRole('alert').getByText('Not found').waitFor();
   });
 
+  test('A long export shows how far it is, and can be stopped', async () => {
+    await open(page, '/export/?what=messages');
+    const network = await context.newCDPSession(page);
+    await network.send('Network.enable');
+    await network.send('Network.emulateNetworkConditions', {
+      offline: false,
+      latency: 0,
+      downloadThroughput: 4_000,
+      uploadThroughput: -1,
+    });
+    await page.getByRole('button', { name: 'Export', exact: true }).click();
+    await page.getByText(/^[1-9]\d* of 2\d\d messages, [\d.]+ kB$/).waitFor();
+    await screenshot(page, 'export-progress');
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await told(page, 'warning', 'The export was stopped. No file was saved.');
+    await network.detach();
+  });
+
   test('All messages that match are deleted after a question', async () => {
     await open(page, `/messages/?q=line&session_id=${fixture.sessions.long}`);
     await found('230 results');
@@ -126,7 +147,10 @@ describe('Messages, turns, figures and files', () => {
     await screenshot(page, 'statistics');
     const funnel = await page.locator('.funnel').innerText();
     assert.match(funnel, /Opened a chat\s+\d+\s+100 %/);
-    await page.getByText(/^US\$\d/).first().waitFor();
+    await page
+      .getByText(/^US\$\d/)
+      .first()
+      .waitFor();
     const table = async (title) => {
       await page.getByRole('button', { name: `${title}: as a table` }).click();
       const rows = page.getByRole('table', { name: title }).getByRole('row');
@@ -134,7 +158,14 @@ describe('Messages, turns, figures and files', () => {
       return (await rows.last().innerText()).split('\t').slice(1);
     };
     // Failed, empty, interrupted, cancelled, blocked, cut.
-    assert.deepEqual(await table('Questions without a good answer'), ['1', '0', '0', '0', '1', '1']);
+    assert.deepEqual(await table('Questions without a good answer'), [
+      '1',
+      '0',
+      '0',
+      '0',
+      '1',
+      '1',
+    ]);
     for (const cell of await table('Time to the answer')) assert.match(cell, /^[\d.,]+ (ms|s)$/);
     await page.getByRole('link', { name: '7 days' }).click();
     await page.waitForURL(/from=/);

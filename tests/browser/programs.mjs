@@ -21,7 +21,7 @@ async function heard(child, stream, pattern) {
     said += piece;
     const match = pattern.exec(said);
     if (match) {
-      stream.on('data', () => {});  // Or the pipe fills up.
+      stream.on('data', () => {}); // Or the pipe fills up.
       return match[1];
     }
   }

@@ -63,7 +63,10 @@ export async function seed(programs, root) {
   });
   await programs.script({ text: 'Type 2 diabetes can go into remission.', latency_ms: 20 });
   await programs.ask(priya, 'How can I reverse diabetes?');
-  await programs.script({ text: 'A plan begins with blood tests and', finish_reason: 'MAX_TOKENS' });
+  await programs.script({
+    text: 'A plan begins with blood tests and',
+    finish_reason: 'MAX_TOKENS',
+  });
   await programs.ask(priya, 'What does a plan look like?');
   await programs.script({ block_reason: 'SAFETY' });
   await programs.ask(priya, 'Something that is refused');

@@ -105,8 +105,7 @@ describe('Sessions', () => {
     await open(page, '/sessions/?q=Visitor&sort=name');
     const first = async (name) => {
       await page.waitForFunction(
-        (wanted) =>
-          document.querySelector('td[data-label="Name"]')?.textContent === wanted,
+        (wanted) => document.querySelector('td[data-label="Name"]')?.textContent === wanted,
         name,
       );
     };

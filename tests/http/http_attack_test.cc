@@ -349,6 +349,31 @@ TEST_CASE("A client that never reads its answer is given up") {
   CHECK(eventually([&] { return server->stats().connections_open == 0; }));
 }
 
+TEST_CASE("Answers that nobody takes have a budget in all, and small ones are kept beyond it") {
+  HttpServerOptions options;
+  options.limits.unsent_bytes = 40'000'000;
+  RunningServer server(
+      [](Exchange& exchange) {
+        exchange.response().body.assign(exchange.path() == "/small" ? 100 : 15'000'000, 'a');
+      },
+      options);
+  // What the sockets' own buffers hold does not count; of each answer more is left than they take.
+  std::vector<std::unique_ptr<HttpClient>> silent;
+  for (int i = 0; i < 12; ++i) {
+    silent.push_back(std::make_unique<HttpClient>(server.url()));
+    silent.back()->send_raw("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+  }
+  CHECK(eventually([&] {
+    const HttpServerStats stats = server->stats();
+    return stats.requests == 12 && server.rejected(RejectReason::kUnsentBudget) >= 8;
+  }));
+  CHECK(server->stats().unsent_bytes <= 40'000'000);
+  CHECK(HttpClient(server.url()).get("/small").status == 200);
+  silent.clear();
+  CHECK(eventually([&] { return server->stats().unsent_bytes == 0; }));
+  CHECK(HttpClient(server.url()).get("/large").body.size() == 15'000'000);
+}
+
 TEST_CASE("A client that sends requests and reads no answers stops being read") {
   RunningServer server([](Exchange& exchange) { exchange.response().body.assign(100'000, 'a'); });
   HttpClient client(server.url());

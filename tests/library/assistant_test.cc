@@ -1,4 +1,5 @@
 #include <atomic>
+#include <csignal>
 #include <future>
 #include <latch>
 #include <mutex>
@@ -256,6 +257,36 @@ TEST_CASE_METHOD(AssistantFixture, "A deadline ends a turn and says where it was
   CHECK(error.code() == ErrorCode::kDeadlineExceeded);
   CHECK(error.details().stage == "deadline");
   CHECK(statuses(assistant, session) == std::vector{TurnStatus::kFailed});
+}
+
+TEST_CASE_METHOD(AssistantFixture, "Threads of the library take no signals of the program's") {
+  const auto takes = [](int signal) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    return sigismember(&blocked, signal) == 0;
+  };
+  std::promise<bool> worker;
+  assistant.start_send(new_session(), "hello", {}, [&](const twinchat::Result<Turn>&) {
+    worker.set_value(takes(SIGINT) || takes(SIGTERM) || takes(SIGTSTP));
+  });
+  CHECK_FALSE(worker.get_future().get());
+
+  std::promise<bool> network;
+  model->start({.contents = {twinchat::text_content(twinchat::Role::kUser, "hello")}}, {},
+               [&](const twinchat::Result<twinchat::ModelAnswer>&) {
+                 network.set_value(takes(SIGINT) || takes(SIGTERM) || takes(SIGTSTP));
+               });
+  CHECK_FALSE(network.get_future().get());
+
+  std::promise<bool> made_for_the_call;
+  FunctionModel other([&](const auto&, const auto&) {
+    made_for_the_call.set_value(takes(SIGINT) || takes(SIGTERM) || takes(SIGTSTP));
+    return answer_of("hello");
+  });
+  other.start({}, {}, [](const twinchat::Result<twinchat::ModelAnswer>&) {});
+  CHECK_FALSE(made_for_the_call.get_future().get());
+
+  CHECK(takes(SIGINT));  // nothing changed for the one who asked
 }
 
 TEST_CASE_METHOD(AssistantFixture, "Sends on one session run in their order, others beside them") {

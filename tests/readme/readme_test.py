@@ -1,16 +1,19 @@
-"""Runs what README.md shows: its shell walk against a real server, and its C++ against the file
-that CI compiles. Usage: readme_test.py README.md SERVER QUICKSTART STANDIN"""
+"""Runs what README.md shows: its shell walk against a real server; and compares the C++ and C of all
+Markdown with the files that CI compiles and runs (tests/examples).
+Usage: readme_test.py README.md SERVER"""
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-README, SERVER, QUICKSTART, STANDIN = (Path(argument).resolve() for argument in sys.argv[1:5])
+import shown_code
+from started import Started
+
+README, SERVER = (Path(argument).resolve() for argument in sys.argv[1:3])
 ROOT = README.parent
 
 
@@ -34,26 +37,6 @@ def masked(text):
     """The text with what differs from run to run taken out."""
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID", text)
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text).strip()
-
-
-class Started:
-    """A program that says on a line where it listens; ended by pid."""
-
-    def __init__(self, command, env, cwd, stream):
-        self.process = subprocess.Popen(command, env=env, cwd=cwd, text=True, **{stream: subprocess.PIPE})
-        for line in getattr(self.process, stream):
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-            if found:
-                self.port = int(found[1])
-                return
-        raise RuntimeError(f"{command[0]} did not start")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
 
 
 class Readme(unittest.TestCase):
@@ -81,23 +64,16 @@ class Readme(unittest.TestCase):
             shell.stdin.close()
             shell.wait()
             shell.stdout.close()
-            server.process.stderr.close()
 
-    def test_cpp_is_the_example_that_is_compiled(self):
-        source = (ROOT / "examples" / "quickstart.cc").read_text()
-        body = re.search(r"// README: begin\n(.*?)\n *// README: end", source, re.S)[1]
-        lines = [line[4:] for line in body.split("\n")]
-        self.assertIn("\n".join(lines).strip(), "\n".join(blocks("cpp")))
-
-    def test_example_runs(self):
-        with Started([STANDIN], self.env, self.folder, "stdout") as standin:
-            env = dict(self.env, GEMINI_API_KEY="k",
-                       GEMINI_BASE_URL=f"http://127.0.0.1:{standin.port}")
-            seen = subprocess.run([QUICKSTART], env=env, cwd=self.folder, text=True,
-                                  capture_output=True, timeout=60)
-            standin.process.stdout.close()
-        self.assertEqual(seen.stderr, "")
-        self.assertEqual(seen.stdout, "Echo 1: How can I reverse diabetes?\n2 messages stored\n")
+    def test_code_is_cut_from_files_that_are_compiled(self):
+        for page in [README, *sorted((ROOT / "libtwinchat" / "doc").glob("*.md"))]:
+            shown = shown_code.blocks(page)
+            with self.subTest(page=page.name):
+                self.assertEqual(len(shown), len(re.findall(r"^```(?:cpp|c)$", page.read_text(), re.M)),
+                                 "a block without '<!-- shown: FILE NAME -->' before it")
+            for file, name, code in shown:
+                with self.subTest(page=page.name, file=file, name=name):
+                    self.assertEqual(code, shown_code.piece(ROOT, file, name))
 
     def test_settings_table_is_complete(self):
         printed = subprocess.run([SERVER, "settings"], env=self.env, text=True,

@@ -16,6 +16,7 @@
 #include "twinchat/session.h"
 #include "twinchat/store.h"
 
+// All that is public. Begin with Assistant.
 namespace twinchat {
 
 // Runs a task soon, on a thread of its choosing, and never before it returns to its caller.
@@ -23,12 +24,13 @@ using Executor = std::function<void(std::function<void()>)>;
 
 // A function of the program's that the model may call while it works on an answer.
 struct Tool {
-  FunctionDeclaration declaration;
+  // What the model is told of it.
+  FunctionDeclaration declaration = {};
   // Gets the arguments as a JSON object and gives the result as one; another JSON value or plain
   // text reaches the model as {"result": ...}. An exception ends up as
   // {"error": "the function failed"} with the model, never its text. May block; runs where the turn
   // runs.
-  std::function<std::string(const std::string& args_json)> function;
+  std::function<std::string(const std::string& args_json)> function = {};
 };
 
 // What holds for all turns of an assistant.
@@ -40,7 +42,9 @@ struct AssistantOptions {
   // ... and about so many tokens (by the model's own counts where it gave any). What is too much is
   // dropped in steps of several turns, oldest first, so that consecutive requests share a prefix.
   std::size_t history_tokens = 16'384;
+  // How answers are generated, unless a send says otherwise.
   GenerationConfig generation = {};
+  // What the model may call.
   std::vector<Tool> tools = {};
   // How often the model may call tools before it has to answer, in one turn.
   int max_tool_rounds = 8;
@@ -104,9 +108,11 @@ struct SendOptions {
 // the next send works. Turns of one session run one after the other in the order of their sends;
 // turns of different sessions run side by side.
 //
-// Thread safety: every function may be called from any number of threads at once.
+// Thread safety: every function may be called from any number of threads at once. The library's own
+// threads, the models' among them, take no signals: those are left to the program's.
 class TWINCHAT_EXPORT Assistant {
  public:
+  // Receives what became of a send: the Turn, or the Error that send() would have thrown.
   using OnDone = std::function<void(Result<Turn>)>;
 
   // Shares the store and the model with whoever else holds them. kInvalidArgument when one is
@@ -114,7 +120,8 @@ class TWINCHAT_EXPORT Assistant {
   Assistant(std::shared_ptr<Store> store, std::shared_ptr<Model> model,
             AssistantOptions options = {});
   // Cancels the turns under way, stores them as cancelled, and returns when every on_done has been
-  // called. Does not wait for the network.
+  // called. Does not wait for the network, but for the executor: when that is an event loop of the
+  // destroying thread, the loop has to run until in_flight() is 0 before.
   ~Assistant();
   Assistant(const Assistant&) = delete;
   Assistant& operator=(const Assistant&) = delete;
@@ -163,7 +170,7 @@ class TWINCHAT_EXPORT Assistant {
   std::size_t in_flight() const;
 
  private:
-  class Impl;
+  class TWINCHAT_NO_EXPORT Impl;
   std::shared_ptr<Impl> impl_;
 };
 

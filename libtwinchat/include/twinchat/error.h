@@ -54,6 +54,7 @@ struct ErrorDetails {
   std::string stage = {};
   // The model that was asked last.
   std::string model = {};
+  // The upstream's name for its last answer.
   std::string response_id = {};
   // Requests that were sent for this call, including the first.
   int attempts = 0;
@@ -69,13 +70,19 @@ struct ErrorDetails {
 // Thread safety: immutable after construction, like any exception.
 class TWINCHAT_EXPORT Error : public std::runtime_error {
  public:
+  // `message` becomes what(): a sentence that anybody may read.
   Error(ErrorCode code, const std::string& message, ErrorDetails details = {});
+  // A copy, so that an error can be kept and thrown elsewhere.
   Error(const Error&);
+  // Likewise.
   Error& operator=(const Error&);
   ~Error() override;
 
+  // What to decide by.
   ErrorCode code() const noexcept { return code_; }
+  // What is known beside it.
   const ErrorDetails& details() const noexcept { return details_; }
+  // How long to wait before trying again, where somebody said so.
   std::optional<std::chrono::milliseconds> retry_after() const noexcept {
     return details_.retry_after;
   }
@@ -92,10 +99,14 @@ class TWINCHAT_EXPORT Error : public std::runtime_error {
 template <class T>
 class Result {
  public:
+  // A value.
   Result(T value) : state_(std::move(value)) {}
+  // An error.
   Result(Error error) : state_(std::move(error)) {}
 
+  // Whether there is a value.
   bool ok() const noexcept { return state_.index() == 0; }
+  // Likewise.
   explicit operator bool() const noexcept { return ok(); }
 
   // The value; throws the Error when there is none.
@@ -103,6 +114,7 @@ class Result {
     if (!ok()) throw std::get<1>(state_);
     return std::get<0>(state_);
   }
+  // The same, to be moved from.
   T&& value() && {
     if (!ok()) throw std::get<1>(state_);
     return std::get<0>(std::move(state_));

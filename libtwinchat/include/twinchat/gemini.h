@@ -18,8 +18,8 @@ namespace twinchat {
 // `max_backoff`, and never shorter than what the server asked for.
 struct RetryOptions {
   int max_attempts = 4;  // per model, the first included; 1 turns retries off
-  std::chrono::milliseconds initial_backoff{500};
-  std::chrono::milliseconds max_backoff{20'000};
+  std::chrono::milliseconds initial_backoff{500};  // the longest first pause
+  std::chrono::milliseconds max_backoff{20'000};   // the longest of all
   // A server that asks for more than this is not waited for: the call fails with retry_after.
   std::chrono::milliseconds max_server_delay{60'000};
   // How often an answer that ended well but has no text is asked for again.
@@ -33,18 +33,18 @@ struct RetryOptions {
 // last `window`, `failure_ratio` or more failed; calls then fail at once (or go to the next
 // model) until, after `open_for`, one of them is let through as a probe.
 struct BreakerOptions {
-  bool enabled = true;
-  std::chrono::milliseconds window{30'000};
-  int min_calls = 20;
-  double failure_ratio = 0.5;
-  std::chrono::milliseconds open_for{5'000};
+  bool enabled = true;                        // off, every call goes out
+  std::chrono::milliseconds window{30'000};   // how far back attempts count
+  int min_calls = 20;                         // fewer attempts than that say nothing
+  double failure_ratio = 0.5;                 // 0..1
+  std::chrono::milliseconds open_for{5'000};  // until a call is let through to try
 };
 
 // One category of harm and from which probability on it is blocked, in the API's own words:
 // {"HARM_CATEGORY_HARASSMENT", "BLOCK_ONLY_HIGH"}.
 struct SafetySetting {
-  std::string category;
-  std::string threshold;
+  std::string category;   // the kind of harm
+  std::string threshold;  // from which probability on it is blocked
 };
 
 // What a family of models accepts. Found by the longest prefix of the model's name.
@@ -64,6 +64,7 @@ struct GeminiOptions {
   // In place of a key: gives a bearer token for every request (Vertex AI). Called on the
   // client's I/O thread; must not block.
   std::function<std::string()> bearer_token = {};
+  // The model that is asked first.
   std::string model = "gemini-3.5-flash-lite";
   // Asked in this order when the one before cannot answer now (overload, quota, retired).
   std::vector<std::string> fallback_models = {};
@@ -76,9 +77,9 @@ struct GeminiOptions {
   std::vector<SafetySetting> safety_settings = {};  // empty: the model's own
   // The cap on output when a request sets none: finite, and generous because thoughts count.
   int max_output_tokens = 8192;
-  Timeouts timeouts = {};
-  RetryOptions retry = {};
-  BreakerOptions breaker = {};
+  Timeouts timeouts = {};       // unless a call brings its own
+  RetryOptions retry = {};      // when a request is sent again
+  BreakerOptions breaker = {};  // when a model is left alone
   // Before the built-in table.
   std::vector<ModelCapabilities> capabilities = {};
   // Requests on the network at the same time; further ones wait in a queue.

@@ -23,13 +23,13 @@ struct GenerationConfig {
   std::optional<int> top_k = {};              // likewise
   std::optional<int> max_output_tokens = {};  // thoughts count towards it
   std::optional<std::vector<std::string>> stop_sequences = {};  // at most 5
-  std::optional<int> seed = {};
-  std::optional<double> presence_penalty = {};
-  std::optional<double> frequency_penalty = {};
-  std::optional<int> thinking_budget = {};  // tokens; 0 off, -1 automatic; gemini-2.5
+  std::optional<int> seed = {};                  // the same seed gives similar answers
+  std::optional<double> presence_penalty = {};   // against words that were there before
+  std::optional<double> frequency_penalty = {};  // the more often they were
+  std::optional<int> thinking_budget = {};       // tokens; 0 off, -1 automatic; gemini-2.5
   std::optional<std::string> thinking_level =
-      {};  // "MINIMAL", "LOW", "MEDIUM", "HIGH"; gemini-3 on
-  std::optional<bool> include_thoughts = {};
+      {};                                     // "MINIMAL", "LOW", "MEDIUM", "HIGH"; gemini-3 on
+  std::optional<bool> include_thoughts = {};  // summaries of the thinking come as parts
   std::optional<std::string> response_mime_type = {};    // "application/json" for JSON
   std::optional<std::string> response_json_schema = {};  // a JSON schema as text
 
@@ -52,8 +52,8 @@ struct GenerateRequest {
   std::string system_instruction = {};
   // The conversation: roles alternate, the first and the last are the user's.
   std::vector<Content> contents = {};
-  GenerationConfig config = {};
-  std::vector<FunctionDeclaration> functions = {};
+  GenerationConfig config = {};                     // how to answer
+  std::vector<FunctionDeclaration> functions = {};  // what the model may ask to be called
 };
 
 // The limits of one call. All are finite by default; the call ends at the first that is reached.
@@ -85,13 +85,13 @@ struct CallOptions {
 struct ModelAnswer {
   Content content = {.role = Role::kModel};  // all parts as they came, streamed pieces merged
   FinishReason finish_reason = FinishReason::kStop;  // kNone: none was given, the answer is cut
-  std::string finish_reason_raw = {};
-  std::string block_reason = {};  // the prompt was refused, and why; there is no content then
-  Usage usage = {};
+  std::string finish_reason_raw = {};                // as the upstream spelled it
+  std::string block_reason = {};   // the prompt was refused, and why; there is no content then
+  Usage usage = {};                // tokens, where they were counted
   std::string model = {};          // the model that was asked
   std::string model_version = {};  // the one that says it answered
-  std::string response_id = {};
-  int attempts = 0;
+  std::string response_id = {};    // the upstream's name for the answer
+  int attempts = 0;                // requests that were sent
   // Why the answer ends where it does, when it was broken off after visible text had come: the
   // content holds what came. kCancelled when the caller stopped it.
   std::optional<Error> interruption = {};
@@ -104,6 +104,7 @@ struct ModelAnswer {
 // Thread safety: every function may be called from any number of threads at once.
 class TWINCHAT_EXPORT Model {
  public:
+  // Receives the answer, or the Error that generate() would have thrown.
   using OnAnswer = std::function<void(Result<ModelAnswer>)>;
 
   Model();
@@ -131,7 +132,7 @@ class TWINCHAT_EXPORT Model {
   void wait_for_started() noexcept;
 
  private:
-  struct Started;
+  struct TWINCHAT_NO_EXPORT Started;
   std::shared_ptr<Started> started_;
 };
 

@@ -32,10 +32,15 @@ struct UserDetails {
 // Thread safety: a plain value.
 class FieldUpdate {
  public:
+  // Keeps what is stored.
   FieldUpdate() = default;
+  // Clears it.
   FieldUpdate(std::nullptr_t) : given_(true) {}
+  // Sets it.
   FieldUpdate(const char* value) : given_(true), value_(value) {}
+  // Sets it.
   FieldUpdate(std::string value) : given_(true), value_(std::move(value)) {}
+  // Sets it, or clears it with nullopt.
   FieldUpdate(std::optional<std::string> value) : given_(true), value_(std::move(value)) {}
 
   // False: the stored value is to stay as it is.
@@ -52,10 +57,11 @@ class FieldUpdate {
 
 // A change to the details of a session, field by field.
 struct UserDetailsUpdate {
-  FieldUpdate name = {};
-  FieldUpdate email = {};
-  FieldUpdate phone = {};
+  FieldUpdate name = {};   // UserDetails::name
+  FieldUpdate email = {};  // UserDetails::email
+  FieldUpdate phone = {};  // UserDetails::phone
 
+  // Whether everything stays as it is.
   bool empty() const noexcept { return !name.given() && !email.given() && !phone.given(); }
   // Brings the change to `details`.
   TWINCHAT_EXPORT void apply_to(UserDetails& details) const;
@@ -80,19 +86,19 @@ TWINCHAT_EXPORT std::vector<FieldProblem> problems(const UserDetailsUpdate& upda
 struct Session {
   std::int64_t id = 0;     // the row
   std::string session_id;  // the public name, a random UUID: who knows it may read the conversation
-  UserDetails user;
-  Timestamp created_at;
-  Timestamp updated_at;  // the last message or change of details
+  UserDetails user;        // what the visitor told about themself
+  Timestamp created_at;    // when it began
+  Timestamp updated_at;    // the last message or change of details
 
   friend bool operator==(const Session&, const Session&) = default;
 };
 
 // One thing that was said.
 struct Message {
-  std::int64_t id = 0;  // grows within a session
-  std::string text;
-  bool is_bot = false;
-  Timestamp created_at;
+  std::int64_t id = 0;   // grows within a session
+  std::string text;      // what was said
+  bool is_bot = false;   // by the model, else by the visitor
+  Timestamp created_at;  // and when
 
   friend bool operator==(const Message&, const Message&) = default;
 };
@@ -114,22 +120,22 @@ TWINCHAT_EXPORT const char* to_string(TurnStatus status) noexcept;
 
 // A question and what became of it.
 struct Turn {
-  std::int64_t id = 0;
-  std::string session_id;
-  TurnStatus status = TurnStatus::kPending;
-  Message user_message;
+  std::int64_t id = 0;                       // grows within a session
+  std::string session_id;                    // whose turn it is
+  TurnStatus status = TurnStatus::kPending;  // how it ended
+  Message user_message;                      // the question
   // What the visitor was answered; absent for empty, failed, interrupted and pending turns.
   std::optional<Message> answer;
-  FinishReason finish_reason = FinishReason::kNone;
-  std::string finish_reason_raw;  // as the model spelled it
-  std::string block_reason;       // why the prompt itself was refused, as the model spelled it
-  std::string model;              // the model that was asked last
-  std::string model_version;      // the one that says it answered
-  std::string response_id;
-  Usage usage;
+  FinishReason finish_reason = FinishReason::kNone;  // why the model stopped
+  std::string finish_reason_raw;                     // as the model spelled it
+  std::string block_reason;   // why the prompt itself was refused, as the model spelled it
+  std::string model;          // the model that was asked last
+  std::string model_version;  // the one that says it answered
+  std::string response_id;    // the upstream's name for the answer
+  Usage usage;                // tokens of all rounds
   std::chrono::milliseconds latency{0};  // of the model call with all its attempts
-  int attempts = 0;
-  std::string error_code;  // for failed turns: to_string(ErrorCode)
+  int attempts = 0;                      // requests that were sent
+  std::string error_code;                // for failed turns: to_string(ErrorCode)
   // True when this is the stored answer to an earlier send with the same idempotency key.
   bool replayed = false;
 

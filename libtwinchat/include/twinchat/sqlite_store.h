@@ -21,6 +21,10 @@ struct SqliteStoreOptions {
   bool durable = true;
   // Connections for reading at most; each keeps up to about 600 KiB.
   std::size_t max_readers = 16;
+  // Memory for the past turns of the sessions that are being talked in, in bytes; what does not fit
+  // is read from the file again with every message. Twenty turns with answers of a few hundred
+  // characters take about 12 KiB.
+  std::size_t history_cache_bytes = 64u << 20;
   // Create the file and the tables when they are missing. Off, a missing file is kNotFound and
   // missing tables are kFailedPrecondition: what `check` wants.
   bool create = true;

@@ -23,7 +23,7 @@ struct MessageQuery {
 
 // What begin_turn writes, in one transaction.
 struct NewTurn {
-  std::string session_id;
+  std::string session_id;  // whose turn it is
   // Create the session when it is not there; otherwise an unknown one is kNotFound.
   bool create_session = false;
   // Applied to the session.
@@ -35,7 +35,7 @@ struct NewTurn {
   // Tells whether a second request under the same key is the same request. The store compares it
   // and knows nothing of how it is made.
   std::string fingerprint = {};
-  Timestamp now = {};
+  Timestamp now = {};  // the time of the message
   // From then on a turn that is still pending was abandoned, whoever began it.
   Timestamp expires_at = {};
   // Begin nothing when the turns that ended on the UTC day of `now` used so many tokens or more,
@@ -45,43 +45,45 @@ struct NewTurn {
 
 // What begin_turn found or made.
 struct BegunTurn {
+  // How the turn came about.
   enum class Kind {
     kNew,       // a new message and a new pending turn
     kResumed,   // the key's earlier turn got no answer: its message stands, it is pending again
     kReplayed,  // the key's earlier turn has its answer: nothing was written
   };
-  Kind kind = Kind::kNew;
-  Turn turn;  // pending, or as it ended when kReplayed
+  Kind kind = Kind::kNew;  // what was done
+  Turn turn;               // pending, or as it ended when kReplayed
 };
 
 // What finish_turn writes, in one transaction.
 struct FinishedTurn {
-  std::int64_t turn_id = 0;
+  std::int64_t turn_id = 0;                 // as begin_turn gave it
   TurnStatus status = TurnStatus::kFailed;  // anything but kPending
   // Shown to the visitor and stored as a bot message; absent: no message is written.
   std::optional<std::string> answer = {};
   // What is to be sent for this turn after the visitor's message in later requests: opaque text
   // that past_turns gives back unread.
   std::string contents = {};
-  std::string finish_reason_raw = {};
-  std::string block_reason = {};
-  std::string model = {};
-  std::string model_version = {};
-  std::string response_id = {};
-  Usage usage = {};
-  std::chrono::milliseconds latency{0};
-  int attempts = 0;
-  std::string error_code = {};
-  Timestamp now = {};
+  // These are recorded as Turn has them.
+  std::string finish_reason_raw = {};    // why the model stopped
+  std::string block_reason = {};         // why the prompt was refused
+  std::string model = {};                // the model that was asked last
+  std::string model_version = {};        // the one that says it answered
+  std::string response_id = {};          // the upstream's name for the answer
+  Usage usage = {};                      // tokens of all rounds
+  std::chrono::milliseconds latency{0};  // of the model call
+  int attempts = 0;                      // requests that were sent
+  std::string error_code = {};           // to_string(ErrorCode) of what went wrong
+  Timestamp now = {};                    // the time of the end
 };
 
 // A turn as later requests need it.
 struct PastTurn {
   std::int64_t turn_id = 0;  // 0 for a pair of messages that another program wrote
-  std::string user_text;
-  std::string answer_text;
-  std::string contents;  // as finish_turn got it; empty when another program wrote the pair
-  Usage usage;
+  std::string user_text;     // what the visitor wrote
+  std::string answer_text;   // what was shown in answer
+  std::string contents;      // as finish_turn got it; empty when another program wrote the pair
+  Usage usage;               // as finish_turn got it
 };
 
 // Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; the two that

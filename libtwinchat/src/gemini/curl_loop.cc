@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "start_thread.h"
 #include "twinchat/error.h"
 #include "twinchat/version.h"
 
@@ -162,7 +163,7 @@ class CurlLoopImpl final : public CurlLoop, public std::enable_shared_from_this<
   }
 
   void run_thread() {
-    thread_ = std::thread([self = shared_from_this()] { self->run(); });
+    thread_ = start_thread([self = shared_from_this()] { self->run(); });
   }
 
   void stop() override {

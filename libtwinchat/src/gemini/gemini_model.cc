@@ -7,6 +7,7 @@
 
 #include "gemini/call.h"
 #include "gemini/curl_loop.h"
+#include "require.h"
 #include "twinchat/gemini.h"
 
 namespace twinchat {
@@ -29,14 +30,10 @@ bool is_header_value(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
 }
 
-void check(bool holds, const char* otherwise) {
-  if (!holds) throw Error(ErrorCode::kInvalidArgument, otherwise);
-}
-
 GeminiOptions checked(GeminiOptions options) {
-  check(options.bearer_token || !options.api_key.empty(),
-        "Gemini needs an API key or a bearer token.");
-  check(is_header_value(options.api_key), "The Gemini API key holds characters that no key has.");
+  require(options.bearer_token || !options.api_key.empty(),
+          "Gemini needs an API key or a bearer token.");
+  require(is_header_value(options.api_key), "The Gemini API key holds characters that no key has.");
   if (options.bearer_token) {
     options.bearer_token = [source = std::move(options.bearer_token)] {
       std::string token = source();
@@ -48,21 +45,23 @@ GeminiOptions checked(GeminiOptions options) {
       return token;
     };
   }
-  check(gemini::is_allowed_url(options.base_url),
-        "The Gemini base URL has to be https:// (or http:// to this machine), without user, query "
-        "or fragment.");
-  check(is_url_word(options.model), "The Gemini model's name is not one.");
-  check(std::all_of(options.fallback_models.begin(), options.fallback_models.end(), is_url_word),
-        "The name of a fallback model is not one.");
-  check(is_url_word(options.api_version) && is_url_word(options.model_path),
-        "The Gemini API version or model path is not one.");
-  check(options.max_output_tokens > 0 && options.max_in_flight > 0 && options.max_connections > 0 &&
-            options.max_answer_bytes > 0 && options.retry.max_attempts > 0,
-        "A Gemini limit has to be at least 1.");
+  require(
+      gemini::is_allowed_url(options.base_url),
+      "The Gemini base URL has to be https:// (or http:// to this machine), without user, query "
+      "or fragment.");
+  require(is_url_word(options.model), "The Gemini model's name is not one.");
+  require(std::all_of(options.fallback_models.begin(), options.fallback_models.end(), is_url_word),
+          "The name of a fallback model is not one.");
+  require(is_url_word(options.api_version) && is_url_word(options.model_path),
+          "The Gemini API version or model path is not one.");
+  require(options.max_output_tokens > 0 && options.max_in_flight > 0 &&
+              options.max_connections > 0 && options.max_answer_bytes > 0 &&
+              options.retry.max_attempts > 0,
+          "A Gemini limit has to be at least 1.");
   const Timeouts& timeouts = options.timeouts;
-  check(timeouts.connect.count() > 0 && timeouts.first_byte.count() > 0 &&
-            timeouts.idle.count() > 0 && timeouts.total.count() > 0,
-        "A Gemini timeout has to be longer than nothing.");
+  require(timeouts.connect.count() > 0 && timeouts.first_byte.count() > 0 &&
+              timeouts.idle.count() > 0 && timeouts.total.count() > 0,
+          "A Gemini timeout has to be longer than nothing.");
   return options;
 }
 

@@ -121,18 +121,26 @@ bool looks_like_session_id(std::string_view word) {
          });
 }
 
-std::string trigram_query(const std::vector<std::string>& words) {
-  std::string query;
+std::vector<std::string> trigrams_of(const std::vector<std::string>& words) {
+  std::vector<std::string> trigrams;
   for (const std::string& word : words) {
     const std::vector<std::size_t> borders = character_borders(word);
     for (std::size_t i = 0; i + 3 < borders.size() && i < kMaxTrigrams; ++i) {
-      query += query.empty() ? "\"" : " AND \"";
-      for (const char c : word.substr(borders[i], borders[i + 3] - borders[i])) {
-        query += c;
-        if (c == '"') query += c;
-      }
-      query += '"';
+      trigrams.push_back(word.substr(borders[i], borders[i + 3] - borders[i]));
     }
+  }
+  return trigrams;
+}
+
+std::string all_of(const std::vector<std::string>& trigrams) {
+  std::string query;
+  for (const std::string& trigram : trigrams) {
+    query += query.empty() ? "\"" : " AND \"";
+    for (const char c : trigram) {
+      query += c;
+      if (c == '"') query += c;
+    }
+    query += '"';
   }
   return query;
 }

@@ -30,8 +30,10 @@ std::string searched_text(std::string_view session_id, std::string_view name,
 // Whether the (folded) word may stand for a session: eight or more hexadecimal digits and dashes.
 bool looks_like_session_id(std::string_view word);
 
-// The query of an FTS5 trigram index without positions for texts that may hold all words; empty
-// when no word is long enough for it.
-std::string trigram_query(const std::vector<std::string>& words);
+// The trigrams of the words, as an FTS5 trigram index has them; not all of a very long word.
+std::vector<std::string> trigrams_of(const std::vector<std::string>& words);
+
+// The query of such an index for what holds all of them; empty for none.
+std::string all_of(const std::vector<std::string>& trigrams);
 
 }  // namespace twinchat

@@ -5,7 +5,7 @@
 namespace twinchat::sqlite {
 namespace {
 
-constexpr char kBegin[] = "BEGIN";
+constexpr char kBeginRead[] = "BEGIN";
 constexpr char kEnd[] = "COMMIT";
 
 }  // namespace
@@ -64,7 +64,7 @@ void Readers::without(const std::function<void()>& meanwhile) {
 
 Readers::Transaction::Transaction(Connection& connection) : connection_(connection) {
   connection_.prepared(kEnd);  // so that the destructor has nothing to prepare
-  Query(connection_, kBegin).run();
+  Query(connection_, kBeginRead).run();
 }
 
 Readers::Transaction::~Transaction() {

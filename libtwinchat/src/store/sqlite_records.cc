@@ -30,6 +30,10 @@ constexpr int kSessionsLookedAt = 20'000;
 constexpr int kSessionsRead = 300;
 constexpr std::size_t kManyFound = 2'000;
 constexpr std::int64_t kCounted = 10'000;
+// Where the index of messages is asked how common a trigram is: so many messages, in two places. It
+// is rare when fewer than these hold it.
+constexpr std::int64_t kSample = 5'000;
+constexpr std::int64_t kRare = kSample / 20;
 // From so few rows on, a filter is a better way in than the order that is wanted.
 constexpr std::int64_t kFew = 5'000;
 
@@ -89,6 +93,10 @@ constexpr char kFindSessions[] =
 constexpr char kFindInMessages[] =
     "SELECT m.session_id, m.content FROM twinchat_message_search AS f CROSS JOIN chat_message AS m "
     "ON m.id = f.rowid WHERE f.twinchat_message_search MATCH ? ORDER BY f.rowid DESC LIMIT ?";
+constexpr char kNewestMessage[] = "SELECT coalesce(max(id), 0) FROM chat_message";
+constexpr char kCountTrigram[] =
+    "SELECT count(*) FROM (SELECT 1 FROM twinchat_message_search WHERE twinchat_message_search "
+    "MATCH ? AND rowid >= ? AND rowid < ? LIMIT ?)";
 constexpr char kTextsOfSession[] = "SELECT content FROM chat_message WHERE session_id = ?";
 // Turns go with their questions.
 constexpr char kDeleteMessages[] = "DELETE FROM chat_message WHERE session_id = ?";
@@ -242,11 +250,51 @@ Sql sessions_sql(Connection& connection, const SessionQuery& query,
   return sql;
 }
 
+// As many of them as the query wants, and one more. What is shown is looked up for these alone.
+Sql page_sql(Connection& connection, const SessionQuery& query,
+             const std::vector<SessionSort>& sort, const std::vector<std::string>& after) {
+  Sql sql{SESSION_ROW SESSION_JOIN " WHERE t.id IN (SELECT t.id FROM twinchat_session AS t"};
+  sql.add(" INDEXED BY " + way_in(connection, query, sort.front().by));
+  add_filters(sql, query);
+  if (!after.empty()) add_cursor(sql, sort, after);
+  add_order(sql, sort);
+  sql.add(" LIMIT ?)", sql_limit(query.limit + 1));
+  add_order(sql, sort);
+  return sql;
+}
+
 void finish_page(Page<SessionRow>& page, const FoundSession& last,
                  const std::vector<SessionSort>& sort) {
   std::vector<std::string> values = last.values(sort);
   values.push_back(std::to_string(last.row.session.id));
   page.next = pack_cursor(values);
+}
+
+// The query of the index for messages that may hold all words, when that is a good way to find
+// them; empty otherwise. FTS5 follows the trigrams of a query from one common message to the next,
+// and nothing stops it on the way: it is asked for rare ones only. Where words have none, they are
+// as well looked for in the messages one after the other.
+std::string message_match(Connection& connection, const std::vector<std::string>& words) {
+  const std::vector<std::string> trigrams = trigrams_of(words);
+  std::int64_t newest = 0;
+  {
+    Query query(connection, kNewestMessage);
+    query.step();
+    newest = query.integer(0);
+  }
+  if (newest <= 4 * kSample) return all_of(trigrams);
+  std::vector<std::string> rare;
+  for (const std::string& trigram : trigrams) {
+    bool is_rare = true;
+    for (const std::int64_t from : {newest - kSample, newest / 2}) {
+      const std::string match = all_of({trigram});
+      Query query(connection, kCountTrigram);
+      query.bind(match).bind(from).bind(from + kSample).bind(kRare).step();
+      is_rare = is_rare && query.integer(0) < kRare;
+    }
+    if (is_rare) rare.push_back(trigram);
+  }
+  return all_of(rare);
 }
 
 // Where a word of a search was found: the sessions, or nothing when there are too many to name.
@@ -257,18 +305,20 @@ struct Whereabouts {
 
 Whereabouts look_for(Connection& connection, const std::string& word, bool in_messages) {
   Whereabouts found{word};
-  const std::string match = trigram_query({word});
-  if (match.empty()) return found;
+  const std::string in_fields = all_of(trigrams_of({word}));
+  if (in_fields.empty()) return found;
   std::unordered_set<std::int64_t> sessions;
   {
     Query query(connection, kFindSessions);
-    query.bind(match);
+    query.bind(in_fields);
     for (std::size_t seen = 0; query.step();) {
       if (++seen > kManyFound) return found;
       if (query.text(1).find(word) != std::string::npos) sessions.insert(query.integer(0));
     }
   }
   if (in_messages) {
+    const std::string match = message_match(connection, {word});
+    if (match.empty()) return found;
     const std::int64_t limit = sql_limit(kManyFound + 1);
     Query query(connection, kFindInMessages);
     query.bind(match).bind(limit);
@@ -371,7 +421,7 @@ IdRange ids_of(Connection& connection, const std::string& table, const TimeRange
 // Sessions whose id holds the word; at most a hundred.
 std::vector<std::int64_t> sessions_named(Connection& connection, const std::string& word) {
   std::vector<std::int64_t> sessions;
-  const std::string match = trigram_query({word});
+  const std::string match = all_of(trigrams_of({word}));
   Query query(connection, kFindSessions);
   query.bind(match);
   while (sessions.size() < 100 && query.step()) {
@@ -733,8 +783,7 @@ class SqliteRecords final : public Records {
                                  const std::vector<SessionSort>& sort,
                                  const std::vector<std::string>& after) {
     Page<SessionRow> page;
-    Sql sql = sessions_sql(connection, query, sort, after);
-    sql.add(" LIMIT ?", sql_limit(query.limit + 1));
+    const Sql sql = page_sql(connection, query, sort, after);
     Query rows(connection, sql.text);
     bind(rows, sql);
     std::optional<FoundSession> last;
@@ -875,7 +924,7 @@ class SqliteRecords final : public Records {
       sessions.push_back({session ? session->id : -1});
     }
 
-    const std::string match = sessions.empty() ? trigram_query(words) : "";
+    const std::string match = sessions.empty() ? message_match(connection, words) : "";
     Sql sql{"SELECT m.id, m.content, m.is_bot, m.created_at, s.session_id FROM "};
     // With a plus SQLite leaves the order of ids and goes by the session.
     const std::string id = !match.empty() ? "f.rowid" : sessions.empty() ? "m.id" : "+m.id";

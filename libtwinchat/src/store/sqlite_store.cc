@@ -43,12 +43,12 @@ using sqlite::update_session;
 
 // Bigger files are not looked through when they are opened: a start must not take seconds.
 constexpr std::int64_t kLargestCheckedFile = 32 << 20;
-// Pages in the WAL from which a commit also checkpoints, and what the WAL file shrinks to when it
-// had to grow beyond because a reader held on to an old state.
+// Pages in the WAL from which a commit also checkpoints, what the WAL file shrinks to when it had
+// to grow beyond because a reader held on to an old state, and KiB of pages kept. The sessions that
+// are being talked in lie all over a large database: with fewer pages and more checkpoints every
+// message reads, and every checkpoint writes, the same few pages of each again.
 constexpr char kWriterSettings[] =
-    "PRAGMA wal_autocheckpoint=1000; PRAGMA journal_size_limit=8388608";
-// Of past turns, held for sessions that are being talked in.
-constexpr std::size_t kHistoryBytes = 16 << 20;
+    "PRAGMA wal_autocheckpoint=3500; PRAGMA journal_size_limit=14680064; PRAGMA cache_size=-16384";
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
 
@@ -566,7 +566,7 @@ class SqliteStore final : public Store {
   const std::filesystem::path file_;
   SqliteStoreOptions options_;
   const std::string owner_;
-  HistoryCache history_{kHistoryBytes};
+  HistoryCache history_{options_.history_cache_bytes};
   std::uint64_t connections_ = 0;  // that the writer has opened; only whoever writes asks
   std::mutex unfinished_mutex_;
   std::vector<std::int64_t> unfinished_;  // guarded by it: turns whose finish_turn() failed

@@ -6,7 +6,7 @@
 namespace twinchat::sqlite {
 namespace {
 
-constexpr char kBegin[] = "BEGIN IMMEDIATE";
+constexpr char kBeginWrite[] = "BEGIN IMMEDIATE";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kRollBack[] = "ROLLBACK";
 constexpr char kEmptyLog[] = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -42,26 +42,44 @@ Writer::Writer(std::filesystem::path file, std::function<std::unique_ptr<Connect
       close_(std::move(close)),
       connection_(open_()) {}
 
+void Writer::Waker::wait() {
+  std::unique_lock lock(mutex_);
+  condition_.wait(lock, [this] { return woken_; });
+}
+
+void Writer::Waker::wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  condition_.notify_one();
+}
+
 void Writer::execute(Job& job) {
   std::unique_lock lock(mutex_);
   queue_.push_back(&job);
-  while (!job.done && led_) job.wake.wait(lock);
-  if (!job.done) {
-    led_ = true;
-    lock.unlock();
-    const std::vector<Job*> batch = carry_out_queue();
-    lock.lock();
-    led_ = false;
-    // The mutex is held while they are woken: a job lives on its thread's stack and is gone as soon
-    // as that thread sees that it is done.
-    for (Job* other : batch) {
-      other->done = true;
-      if (other != &job) other->wake.notify_one();
-    }
-    if (!queue_.empty()) queue_.front()->wake.notify_one();
-  }
+  const bool waits = std::exchange(led_, true);
   lock.unlock();
+  // Woken when the job is done, or to lead in the place of who led before.
+  if (waits) job.waker->wait();
+  if (!job.done) lead(job);
   if (job.error) throw *job.error;
+}
+
+void Writer::lead(Job& own) noexcept {
+  const std::vector<Job*> batch = carry_out_queue();
+  // A job lives on its thread's stack and is gone as soon as that thread sees that it is done: the
+  // wakers are ours too. They are told without a lock that those who wake would want.
+  std::vector<std::shared_ptr<Waker>> to_wake;
+  to_wake.reserve(batch.size());
+  for (Job* job : batch) {
+    job->done = true;
+    if (job != &own) to_wake.push_back(job->waker);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    led_ = !queue_.empty();
+    if (led_) to_wake.push_back(queue_.front()->waker);
+  }
+  for (const auto& waker : to_wake) waker->wake();
 }
 
 std::vector<Writer::Job*> Writer::carry_out_queue() noexcept {
@@ -103,7 +121,7 @@ std::optional<Error> Writer::begin() {
       connection_ = open_();
       lost_ = false;
     }
-    Query(*connection_, kBegin).run();
+    Query(*connection_, kBeginWrite).run();
     return std::nullopt;
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);

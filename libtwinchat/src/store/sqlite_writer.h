@@ -56,15 +56,29 @@ class Writer {
   bool refuses() const noexcept { return refuses_; }
 
  private:
+  // Wakes one thread once.
+  class Waker {
+   public:
+    void wait();
+    void wake();
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable condition_;
+    bool woken_ = false;  // guarded by mutex_
+  };
+
   struct Job {
     explicit Job(std::function<void(Connection&)> f) : operation(std::move(f)) {}
     std::function<void(Connection&)> operation;
     std::optional<Error> error = {};
-    bool done = false;
-    std::condition_variable wake = {};
+    bool done = false;  // the leader's until its waker is told
+    std::shared_ptr<Waker> waker = std::make_shared<Waker>();
   };
 
   void execute(Job& job);
+  // Carries out what is queued and hands the lead on.
+  void lead(Job& own) noexcept;
   // What the leader does; none of them throws, errors go to the jobs.
   std::vector<Job*> carry_out_queue() noexcept;
   void note_outcome(const std::optional<Error>& error, bool transaction_failed);

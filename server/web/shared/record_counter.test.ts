@@ -18,13 +18,28 @@ function countEverywhere(make: () => RecordCounter, text: string): number {
 
 test("Records of a CSV file are counted, and line ends within quotes are none", () => {
   const csv = '\ufeffid,content\r\n1,"two\r\nlines, ""quoted"""\r\n2,plain\r\n3,"नमस्ते\n"\r\n';
-  assert.equal(countEverywhere(() => new CsvCounter(), csv), 3);
-  assert.equal(countEverywhere(() => new CsvCounter(), "\ufeffid,content\r\n"), 0);
+  assert.equal(
+    countEverywhere(() => new CsvCounter(), csv),
+    3,
+  );
+  assert.equal(
+    countEverywhere(() => new CsvCounter(), "\ufeffid,content\r\n"),
+    0,
+  );
 });
 
 test("Objects of a JSON array are counted, not what is inside of them", () => {
   const rows = [{ a: '{"}]\\' }, { b: [{ c: {} }, 1] }, { d: "\n,{" }];
-  assert.equal(countEverywhere(() => new JsonCounter(), JSON.stringify(rows)), 3);
-  assert.equal(countEverywhere(() => new JsonCounter(), JSON.stringify(rows, null, 2)), 3);
-  assert.equal(countEverywhere(() => new JsonCounter(), "[]"), 0);
+  assert.equal(
+    countEverywhere(() => new JsonCounter(), JSON.stringify(rows)),
+    3,
+  );
+  assert.equal(
+    countEverywhere(() => new JsonCounter(), JSON.stringify(rows, null, 2)),
+    3,
+  );
+  assert.equal(
+    countEverywhere(() => new JsonCounter(), "[]"),
+    0,
+  );
 });

@@ -95,11 +95,7 @@ function Current() {
         <Page title="403 Forbidden" key="forbidden">
           <Failure
             error={
-              new ApiError(
-                403,
-                { detail: "You do not have permission to view this page." },
-                null,
-              )
+              new ApiError(403, { detail: "You do not have permission to view this page." }, null)
             }
           />
         </Page>
@@ -172,9 +168,7 @@ function Menu({ open }: { open: boolean }) {
                   <li key={to}>
                     <a
                       href={href(to)}
-                      aria-current={
-                        path === to ? "page" : path.startsWith(to) ? "true" : undefined
-                      }
+                      aria-current={path === to ? "page" : path.startsWith(to) ? "true" : undefined}
                     >
                       {text}
                     </a>

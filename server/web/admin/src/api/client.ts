@@ -58,7 +58,8 @@ export function queryString(query: Query): string {
   return text && `?${text}`;
 }
 
-export const apiUrl = (path: string, query: Query = {}) => `/api/admin/${path}${queryString(query)}`;
+export const apiUrl = (path: string, query: Query = {}) =>
+  `/api/admin/${path}${queryString(query)}`;
 
 interface Options {
   query?: Query;
@@ -120,7 +121,7 @@ function loggedInAgain(signal: AbortSignal | undefined): Promise<void> {
 // page, which keeps all that was typed, and the request is sent once more.
 export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
   const url = apiUrl(path, options.query);
-  for (let csrf_refreshed = false; ; ) {
+  for (let csrf_refreshed = false; ;) {
     const response = await fetchOnce(method, url, options);
     if (response.ok) return response;
     const error = await errorOf(response);

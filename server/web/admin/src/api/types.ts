@@ -1,7 +1,7 @@
 // What server/admin/API.md describes.
 
 export type Permission =
-  | `chat.${"view" | "add" | "change" | "delete"}_${"chatsession" | "message"}`;
+  `chat.${"view" | "add" | "change" | "delete"}_${"chatsession" | "message"}`;
 
 export interface Me {
   id: number;

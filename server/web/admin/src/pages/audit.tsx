@@ -27,8 +27,7 @@ export function Audit() {
         }}
       >
         <label>
-          User{" "}
-          <input value={user} onInput={(event) => setUser(event.currentTarget.value)} />
+          User <input value={user} onInput={(event) => setUser(event.currentTarget.value)} />
         </label>
         <label>
           Object{" "}

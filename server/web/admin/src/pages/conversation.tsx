@@ -78,13 +78,7 @@ export function SessionConversation({ session_id }: { session_id: string }) {
       )}
       {first.error && !session.error && <Failure error={first.error} retry={first.reload} />}
       {!first.data && first.loading && <Loading />}
-      {first.data && (
-        <Bubbles
-          path={path}
-          first={first.data}
-          onSession={session.replace}
-        />
-      )}
+      {first.data && <Bubbles path={path} first={first.data} onSession={session.replace} />}
     </SessionFrame>
   );
 }
@@ -168,33 +162,33 @@ function Bubbles({ path, first, onSession }: BubblesProps) {
         </button>
       )}
       <div role="log" aria-label="Conversation" ref={list}>
-      <ol class="bubbles">
-        {shown.messages.map((message) => {
-          const its_day = formatDay(message.created_at);
-          const new_day = its_day !== day;
-          day = its_day;
-          return (
-            <li key={message.id} class={message.is_bot ? "bot" : "visitor"}>
-              {new_day && <div class="day">{its_day}</div>}
-              <article class="bubble" aria-label={message.is_bot ? "Bot" : "Visitor"}>
-                <header>
-                  <span class="who">{message.is_bot ? "Bot" : "Visitor"}</span>
-                  <time dateTime={message.created_at} title={formatUtc(message.created_at)}>
-                    {formatClock(message.created_at)}
-                  </time>
-                  <a href={href(`/messages/${message.id}/`)} aria-label={`Message ${message.id}`}>
-                    #{message.id}
-                  </a>
-                </header>
-                <div class="text" dir="auto">
-                  {withDirectionsShown(message.content)}
-                </div>
-              </article>
-              {message.turn && <TurnLine turn={message.turn} />}
-            </li>
-          );
-        })}
-      </ol>
+        <ol class="bubbles">
+          {shown.messages.map((message) => {
+            const its_day = formatDay(message.created_at);
+            const new_day = its_day !== day;
+            day = its_day;
+            return (
+              <li key={message.id} class={message.is_bot ? "bot" : "visitor"}>
+                {new_day && <div class="day">{its_day}</div>}
+                <article class="bubble" aria-label={message.is_bot ? "Bot" : "Visitor"}>
+                  <header>
+                    <span class="who">{message.is_bot ? "Bot" : "Visitor"}</span>
+                    <time dateTime={message.created_at} title={formatUtc(message.created_at)}>
+                      {formatClock(message.created_at)}
+                    </time>
+                    <a href={href(`/messages/${message.id}/`)} aria-label={`Message ${message.id}`}>
+                      #{message.id}
+                    </a>
+                  </header>
+                  <div class="text" dir="auto">
+                    {withDirectionsShown(message.content)}
+                  </div>
+                </article>
+                {message.turn && <TurnLine turn={message.turn} />}
+              </li>
+            );
+          })}
+        </ol>
       </div>
       {count === 0 && <p class="empty">Nothing was said yet.</p>}
       <div class={`live ${live}`} role="status" ref={end}>
@@ -225,7 +219,8 @@ function TurnLine({ turn }: { turn: Turn }) {
         <span
           title={`Prompt ${formatNumber(usage.prompt_tokens)} (${formatNumber(usage.cached_tokens)} from the cache), answer ${formatNumber(usage.output_tokens)}, thoughts ${formatNumber(usage.thought_tokens)}`}
         >
-          {formatNumber(usage.prompt_tokens)} + {formatNumber(usage.output_tokens + usage.thought_tokens)} tokens
+          {formatNumber(usage.prompt_tokens)} +{" "}
+          {formatNumber(usage.output_tokens + usage.thought_tokens)} tokens
         </span>
       )}
       {turn.attempts > 1 && <span>{counted(turn.attempts, "attempt")}</span>}

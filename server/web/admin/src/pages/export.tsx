@@ -193,11 +193,7 @@ const Forbidden = () => (
   <Page title="Export">
     <Failure
       error={
-        new ApiError(
-          403,
-          { detail: "You do not have permission to perform this action." },
-          null,
-        )
+        new ApiError(403, { detail: "You do not have permission to perform this action." }, null)
       }
     />
   </Page>

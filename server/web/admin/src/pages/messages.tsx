@@ -268,7 +268,9 @@ export function MessageDetails({ id }: { id: string }) {
 
 function ChangeMessage({ message: loaded }: { message: FullMessage }) {
   const key = `message ${loaded.id}`;
-  const [message, setMessage] = useState(() => draftBase<{ base: FullMessage }>(key)?.base ?? loaded);
+  const [message, setMessage] = useState(
+    () => draftBase<{ base: FullMessage }>(key)?.base ?? loaded,
+  );
   const draft = useDraft(key, { ...formOf(message), base: message });
   const submit = useSubmit();
   const [clash, setClash] = useState<{ mine: Form; theirs: FullMessage } | null>(null);
@@ -410,7 +412,10 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
           onDiscard={() => {
             take(clash.theirs);
             setClash(null);
-            flash("warning", "Your changes were discarded. The form shows what was saved by somebody else.");
+            flash(
+              "warning",
+              "Your changes were discarded. The form shows what was saved by somebody else.",
+            );
           }}
         />
       )}

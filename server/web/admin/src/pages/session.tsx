@@ -30,7 +30,8 @@ const formOf = (session: Details): Form => ({
 function changesOf(form: Form, session: Details | null): Partial<Details> {
   const changes: Partial<Details> = {};
   for (const name of Object.keys(form) as (keyof Form)[]) {
-    if (form[name] !== (session?.[name] ?? "")) changes[name] = form[name] === "" ? null : form[name];
+    if (form[name] !== (session?.[name] ?? ""))
+      changes[name] = form[name] === "" ? null : form[name];
   }
   return changes;
 }
@@ -269,7 +270,10 @@ function ChangeForm({ session: loaded }: { session: FullSession }) {
           onDiscard={() => {
             take(clash.theirs);
             setClash(null);
-            flash("warning", "Your changes were discarded. The form shows what was saved by somebody else.");
+            flash(
+              "warning",
+              "Your changes were discarded. The form shows what was saved by somebody else.",
+            );
           }}
         />
       )}

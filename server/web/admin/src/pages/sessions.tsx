@@ -127,7 +127,9 @@ export const may_delete_sessions = () =>
 // Sessions, or the leads among them.
 export function Sessions({ leads }: { leads: boolean }) {
   const { path, query } = useUrl();
-  const own = listQuery(leads ? session_filters.filter((name) => name !== "leads") : session_filters);
+  const own = listQuery(
+    leads ? session_filters.filter((name) => name !== "leads") : session_filters,
+  );
   const filters = leads ? { ...own, leads: "1" } : own;
   const sort = query.get("sort") ?? default_sort;
   const list = useList<Session>("sessions/", { ...filters, sort });

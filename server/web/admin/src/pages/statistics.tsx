@@ -241,7 +241,9 @@ function Funnel({ days }: { days: StatisticsDay[] }) {
                   <div aria-hidden="true" style={{ width: `${share * 100}%` }} />
                 </td>
                 <td class="number">{formatNumber(count)}</td>
-                <td class="number">{opened === 0 ? "–" : `${formatNumber(Math.round(share * 100))} %`}</td>
+                <td class="number">
+                  {opened === 0 ? "–" : `${formatNumber(Math.round(share * 100))} %`}
+                </td>
               </tr>
             );
           })}

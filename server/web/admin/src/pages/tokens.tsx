@@ -8,9 +8,7 @@ import { Field, useSubmit } from "../ui/form.tsx";
 import { type Column, Table } from "../ui/list.tsx";
 
 export function Tokens() {
-  const tokens = useData("tokens", (signal) =>
-    get<{ results: Token[] }>("tokens/", {}, signal),
-  );
+  const tokens = useData("tokens", (signal) => get<{ results: Token[] }>("tokens/", {}, signal));
   const [values, setValues] = useState({ name: "", days: "90" });
   const [made, setMade] = useState<(Token & { token: string }) | null>(null);
   const [removing, setRemoving] = useState<Token | null>(null);
@@ -18,7 +16,11 @@ export function Tokens() {
   const columns: Column<Token>[] = [
     { title: "Name", cell: (row) => <Said text={row.name} /> },
     { title: "Created", class: "time", cell: (row) => <Time at={row.created_at} /> },
-    { title: "Last used", class: "time", cell: (row) => <TimeOr at={row.last_used_at} none="never" /> },
+    {
+      title: "Last used",
+      class: "time",
+      cell: (row) => <TimeOr at={row.last_used_at} none="never" />,
+    },
     { title: "Ends", class: "time", cell: (row) => <TimeOr at={row.expires_at} none="never" /> },
     {
       title: "Revoke",

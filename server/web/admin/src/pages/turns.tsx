@@ -22,7 +22,7 @@ const columns: Column<TurnRow>[] = [
   { title: "When", class: "time", cell: (row) => <Time at={row.created_at} /> },
   {
     title: "Visitor",
-    class: "id",
+    class: "short",
     cell: (row) => (
       <a href={href(`${sessionPath(row.session_id)}conversation/`)}>
         <Said text={row.user_name || row.session_id} />

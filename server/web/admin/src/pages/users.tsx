@@ -42,7 +42,11 @@ const columns: Column<User>[] = [
   { title: "Active", cell: (row) => <Yes is={row.is_active} /> },
   { title: "Staff", cell: (row) => <Yes is={row.is_staff} /> },
   { title: "Superuser", cell: (row) => <Yes is={row.is_superuser} /> },
-  { title: "Last log-in", class: "time", cell: (row) => <TimeOr at={row.last_login} none="never" /> },
+  {
+    title: "Last log-in",
+    class: "time",
+    cell: (row) => <TimeOr at={row.last_login} none="never" />,
+  },
 ];
 
 export function Users() {
@@ -366,8 +370,8 @@ function ChangeUser({ user, onSaved }: { user: User; onSaved: (user: User) => vo
           }
         >
           <p>
-            With <Said text={user.username} /> go the user's log-ins, API tokens and permissions. The
-            audit log keeps what the user did.
+            With <Said text={user.username} /> go the user's log-ins, API tokens and permissions.
+            The audit log keeps what the user did.
           </p>
         </Confirm>
       )}

@@ -70,5 +70,7 @@ export function AuditTable({ entries, short }: { entries: AuditEntry[]; short?: 
           },
         ]),
   ];
-  return <Table label="Changes" columns={columns} rows={entries} id={(entry) => String(entry.id)} />;
+  return (
+    <Table label="Changes" columns={columns} rows={entries} id={(entry) => String(entry.id)} />
+  );
 }

@@ -75,11 +75,18 @@ function Messages() {
     <div class="messages" role="status" aria-label="What was done">
       {useStore(messages).map((message) => (
         <div key={message.id} class={`message ${message.kind}`}>
-          <span class="message-kind">{{ success: "Done", warning: "Note", error: "Error" }[message.kind]}</span>
+          <span class="message-kind">
+            {{ success: "Done", warning: "Note", error: "Error" }[message.kind]}
+          </span>
           <span class="message-text">
             <Said text={message.text} />
           </span>
-          <button type="button" class="plain" aria-label="Dismiss" onClick={() => dismiss(message.id)}>
+          <button
+            type="button"
+            class="plain"
+            aria-label="Dismiss"
+            onClick={() => dismiss(message.id)}
+          >
             ×
           </button>
         </div>
@@ -129,13 +136,8 @@ export function Status({ status }: { status: TurnStatus }) {
 
 export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
   const title =
-    error.status === 403
-      ? "Not allowed"
-      : error.status === 404
-        ? "Not found"
-        : "That did not work";
-  const text =
-    error.status === 404 ? "There is nothing here, or not any more." : error.message;
+    error.status === 403 ? "Not allowed" : error.status === 404 ? "Not found" : "That did not work";
+  const text = error.status === 404 ? "There is nothing here, or not any more." : error.message;
   return (
     <div class="failure" role="alert">
       <h2>{title}</h2>

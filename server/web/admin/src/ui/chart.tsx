@@ -154,7 +154,11 @@ export function Chart({ title, labels, series, stacked, lines, format }: ChartPr
         </div>
       ) : (
         <div class="canvas">
-          <canvas ref={canvas} role="img" aria-label={`${title}. The button Table shows its figures.`} />
+          <canvas
+            ref={canvas}
+            role="img"
+            aria-label={`${title}. The button Table shows its figures.`}
+          />
         </div>
       )}
     </section>

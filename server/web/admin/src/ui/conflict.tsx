@@ -40,7 +40,11 @@ export function Conflict<F extends Record<string, string>>(props: ConflictProps<
     </label>
   );
   return (
-    <Dialog title="Somebody changed it meanwhile" class="conflict" onClose={() => props.onKeep(mine)}>
+    <Dialog
+      title="Somebody changed it meanwhile"
+      class="conflict"
+      onClose={() => props.onKeep(mine)}
+    >
       <p>Nothing of yours was saved yet, and nothing of theirs is lost. Choose what is to stay.</p>
       {differing.length === 0 && <p>Both of you wrote the same.</p>}
       {differing.map((name) => (

@@ -91,9 +91,7 @@ export function useSubmit(): Submit {
 }
 
 function focusFirstError(): void {
-  requestAnimationFrame(() =>
-    document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
-  );
+  requestAnimationFrame(() => document.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
 }
 
 interface FieldProps {

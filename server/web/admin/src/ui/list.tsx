@@ -138,7 +138,9 @@ export function Search({ label, help, filters, list, loading, one, many }: Searc
 
 export const Incomplete = ({ list }: { list: List<unknown> | null }) =>
   list && !list.complete ? (
-    <p class="note">The search index is still being built: older entries are missing from this list.</p>
+    <p class="note">
+      The search index is still being built: older entries are missing from this list.
+    </p>
   ) : null;
 
 export interface Choice {
@@ -325,9 +327,7 @@ export const sortText = (sort: Sort) =>
 // A column that orders already turns round in its place; another comes in front of the rest.
 export function sortBy(sort: Sort, name: string): Sort {
   if (!sort.some((part) => part.name === name)) return [{ name, descending: false }, ...sort];
-  return sort.map((part) =>
-    part.name === name ? { name, descending: !part.descending } : part,
-  );
+  return sort.map((part) => (part.name === name ? { name, descending: !part.descending } : part));
 }
 
 const goSorted = (sort: Sort) => navigate(withQuery({ sort: sortText(sort) }));
@@ -406,7 +406,11 @@ export function Table<T>(props: TableProps<T>) {
         </thead>
         <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={id(row)} role="row" class={selection?.chosen.has(id(row)) ? "chosen" : undefined}>
+            <tr
+              key={id(row)}
+              role="row"
+              class={selection?.chosen.has(id(row)) ? "chosen" : undefined}
+            >
               {selection && (
                 <td role="cell" class="choose">
                   <input
@@ -449,8 +453,7 @@ export function Pager({ list }: { list: List<unknown> | null }) {
     return path + (text && `?${text}`);
   };
   const before = trail.at(-1);
-  const pages =
-    list.count !== null && list.count_exact ? Math.ceil(list.count / page_size) : null;
+  const pages = list.count !== null && list.count_exact ? Math.ceil(list.count / page_size) : null;
   return (
     <nav class="pager" aria-label="Pages">
       <button type="button" disabled={!cursor} onClick={() => navigate(at(null, 1))}>
@@ -515,9 +518,7 @@ export function Bulk({ label, action, list, shown, selection, all, setAll, onGo,
           <option value="delete">{action}</option>
         </select>
       </label>
-      <button type="submit">
-        Go
-      </button>
+      <button type="submit">Go</button>
       <span role="status" aria-label={label}>
         {all
           ? `All ${list.count === null ? "" : formatNumber(list.count)} chosen`

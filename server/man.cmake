@@ -1,0 +1,38 @@
+# cmake -DSERVER=... -DIN=... -DOUT=... -P man.cmake: writes the manual page. The settings in it are
+# what `twinchat-server settings` prints.
+execute_process(COMMAND ${SERVER} settings OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${SERVER} --version OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+string(REPLACE "twinchat-server " "" VERSION "${version}")
+
+# What would be a command to troff, and what would be one to CMake's lists.
+string(REPLACE "\\" "\\e" text "${text}")
+string(REPLACE "-" "\\-" text "${text}")
+foreach(code IN ITEMS 1 2 3)
+  math(EXPR index "${code} - 1")
+  string(ASCII ${code} placeholder_${code})
+  string(SUBSTRING "[];" ${index} 1 character_${code})
+  string(REPLACE "${character_${code}}" "${placeholder_${code}}" text "${text}")
+endforeach()
+string(REPLACE "\n" ";" text "${text}")
+
+set(SETTINGS "")
+set(words "")
+foreach(line IN LISTS text)
+  if(line MATCHES "^# ([A-Z][A-Z0-9_]*)=(.*)$")
+    string(APPEND SETTINGS ".TP\n.B ${CMAKE_MATCH_1}\n${words}")
+    if(NOT CMAKE_MATCH_2 STREQUAL "")
+      string(APPEND SETTINGS "Default:\n.I ${CMAKE_MATCH_2}\n")
+    endif()
+    set(words "")
+  elseif(line MATCHES "^# (.+)$")
+    string(REGEX REPLACE "^([.'])" "\\\\&\\1" line "${CMAKE_MATCH_1}")
+    string(APPEND words "${line}\n")
+  else()
+    set(words "")
+  endif()
+endforeach()
+foreach(code IN ITEMS 1 2 3)
+  string(REPLACE "${placeholder_${code}}" "${character_${code}}" SETTINGS "${SETTINGS}")
+endforeach()
+configure_file(${IN} ${OUT} @ONLY)
