@@ -243,6 +243,8 @@ describe('Sessions', () => {
     await page.getByRole('button', { name: 'Delete' }).click();
     await dialog.getByRole('button', { name: 'Yes, delete it' }).click();
     await told(page, 'success', 'The session of Walk-in was deleted');
+    // Back in the list as it was.
+    assert.equal(path(), '/admin/sessions/?q=Walk-in');
   });
 
   const go = async (action) => {

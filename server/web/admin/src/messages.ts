@@ -1,5 +1,5 @@
 import { createStore } from "../../shared/store.ts";
-import { navigate, onLeave } from "./router.ts";
+import { lastSeen, navigate, onLeave } from "./router.ts";
 
 // What is told after an action: green, yellow or red.
 export interface FlashMessage {
@@ -19,9 +19,9 @@ export function dismiss(id: number): void {
   messages.set(messages.get().filter((message) => message.id !== id));
 }
 
-// Goes to another page and tells there what was done.
+// Goes to another page, a list as it was last seen, and tells there what was done.
 export function navigateWith(to: string, kind: FlashMessage["kind"], text: string): void {
-  navigate(to);
+  navigate(lastSeen(to));
   messages.set([]);
   flash(kind, text);
 }

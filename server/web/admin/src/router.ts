@@ -35,8 +35,18 @@ export function onLeave(listener: () => void): void {
   leave_listeners.add(listener);
 }
 
+// What was last seen of each path, so that the way back to a list leads to what one saw of it.
+const seen = new Map<string, string>();
+const note = ({ path, query }: Url) => {
+  const text = query.toString();
+  seen.set(path, path + (text && `?${text}`));
+};
+note(url.get());
+export const lastSeen = (path: string) => seen.get(path) ?? path;
+
 function show(next: Url): void {
   navigated = true;
+  note(next);
   if (next.path !== url.get().path) {
     for (const listener of leave_listeners) listener();
   }

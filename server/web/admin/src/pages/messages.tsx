@@ -3,7 +3,7 @@ import { counted, formatNumber, withDirectionsShown } from "../../../shared/form
 import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
 import type { FullMessage, FullSession, Message, MessageFacets } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
-import { href, navigate, useUrl, withQuery } from "../router.ts";
+import { href, lastSeen, navigate, useUrl, withQuery } from "../router.ts";
 import { ButtonLink, Confirm, Failure, Loading, Page, Said, Time, Yes } from "../ui/basics.tsx";
 import { Conflict } from "../ui/conflict.tsx";
 import { useData } from "../ui/data.ts";
@@ -478,7 +478,7 @@ export function AddMessage() {
           <button type="submit" name="continue" disabled={submit.busy}>
             Save and continue editing
           </button>
-          <button type="button" class="end" onClick={() => navigate("/messages/")}>
+          <button type="button" class="end" onClick={() => navigate(lastSeen("/messages/"))}>
             Cancel
           </button>
         </div>

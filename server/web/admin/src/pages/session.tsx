@@ -4,7 +4,7 @@ import { counted } from "../../../shared/format.ts";
 import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
 import type { AuditEntry, Details, FullSession } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
-import { href, navigate, useUrl } from "../router.ts";
+import { href, lastSeen, navigate, useUrl } from "../router.ts";
 import { AuditTable } from "../ui/audit.tsx";
 import { ButtonLink, Confirm, Failure, Loading, Nothing, Page, Said, Time } from "../ui/basics.tsx";
 import { Conflict } from "../ui/conflict.tsx";
@@ -336,7 +336,7 @@ export function AddSession() {
           <button type="submit" name="continue" disabled={submit.busy}>
             Save and continue editing
           </button>
-          <button type="button" class="end" onClick={() => navigate("/sessions/")}>
+          <button type="button" class="end" onClick={() => navigate(lastSeen("/sessions/"))}>
             Cancel
           </button>
         </div>

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { get, login, patch, post, remove } from "../api/client.ts";
 import type { Permission, User } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
-import { href, navigate, useUrl } from "../router.ts";
+import { href, lastSeen, navigate, useUrl } from "../router.ts";
 import {
   ButtonLink,
   Confirm,
@@ -226,7 +226,7 @@ export function AddUser() {
           <button type="submit" name="continue" disabled={submit.busy}>
             Save and continue editing
           </button>
-          <button type="button" class="end" onClick={() => navigate("/users/")}>
+          <button type="button" class="end" onClick={() => navigate(lastSeen("/users/"))}>
             Cancel
           </button>
         </div>

@@ -5,7 +5,7 @@ import { useStore } from "../../../shared/store.ts";
 import type { ApiError } from "../api/client.ts";
 import type { TurnStatus } from "../api/types.ts";
 import { dismiss, messages } from "../messages.ts";
-import { hasNavigated, href } from "../router.ts";
+import { hasNavigated, href, lastSeen } from "../router.ts";
 
 export interface Crumb {
   text: string;
@@ -43,7 +43,7 @@ export function Page({ title, crumbs = [], actions, wide, children }: PageProps)
             {crumbs.map((crumb) => (
               <li key={crumb.text}>
                 {crumb.to ? (
-                  <a href={href(crumb.to)}>
+                  <a href={href(lastSeen(crumb.to))}>
                     <Said text={crumb.text} />
                   </a>
                 ) : (
