@@ -16,17 +16,17 @@ namespace twinchat {
 
 // Somebody who looks after the data: a row of Django's auth_user.
 struct User {
-  std::int64_t id = 0;
-  std::string username;  // at most 150 code points
-  std::string password;  // a hash in Django's format, "pbkdf2_sha256$..."
-  std::string email = {};
-  std::string first_name = {};
-  std::string last_name = {};
-  bool is_active = true;
-  bool is_staff = false;
-  bool is_superuser = false;
-  std::optional<Timestamp> last_login = {};
-  Timestamp date_joined = {};
+  std::int64_t id = 0;                       // the row
+  std::string username;                      // at most 150 code points
+  std::string password;                      // a hash in Django's format, "pbkdf2_sha256$..."
+  std::string email = {};                    // may be empty
+  std::string first_name = {};               // likewise
+  std::string last_name = {};                // likewise
+  bool is_active = true;                     // off: cannot log in, as if deleted
+  bool is_staff = false;                     // may use the admin at all
+  bool is_superuser = false;                 // may do everything
+  std::optional<Timestamp> last_login = {};  // absent before the first one
+  Timestamp date_joined = {};                // when the user was added
   // "chat.view_message" and the like, sorted: those of known_permissions() that the user was given,
   // directly or through a group. A superuser may do everything without them.
   std::vector<std::string> permissions = {};
@@ -40,10 +40,10 @@ TWINCHAT_EXPORT const std::vector<std::string>& known_permissions();
 
 // A log-in under way. Its token is known by its hash alone.
 struct Login {
-  std::string token_hash;
-  std::int64_t user_id = 0;
-  std::string csrf_token;
-  Timestamp created_at = {};
+  std::string token_hash;     // the key
+  std::int64_t user_id = 0;   // whose
+  std::string csrf_token;     // what its pages show to be ours
+  Timestamp created_at = {};  // when it began
   Timestamp seen_at = {};     // the last request, to about a minute
   Timestamp expires_at = {};  // whatever happens
 
@@ -52,31 +52,33 @@ struct Login {
 
 // What a script is let in with.
 struct ApiToken {
-  std::int64_t id = 0;
-  std::string token_hash;
-  std::int64_t user_id = 0;
-  std::string name;
-  Timestamp created_at = {};
-  std::optional<Timestamp> expires_at = {};
-  std::optional<Timestamp> last_used_at = {};
+  std::int64_t id = 0;                         // the row
+  std::string token_hash;                      // what is known of the token itself
+  std::int64_t user_id = 0;                    // for whom it stands
+  std::string name;                            // the user's own words for it
+  Timestamp created_at = {};                   // when it was made
+  std::optional<Timestamp> expires_at = {};    // from then on it is none; absent: never
+  std::optional<Timestamp> last_used_at = {};  // to about a minute; absent: never
 
   friend bool operator==(const ApiToken&, const ApiToken&) = default;
 };
 
+// Which users to list, by name.
 struct UserQuery {
   std::string search = {};  // part of the name or the e-mail, without regard to ASCII case
-  std::size_t limit = 100;
-  std::string cursor = {};
+  std::size_t limit = 100;  // rows of a page
+  std::string cursor = {};  // Page::next of the page before
 };
 
+// Which entries of the audit log to list, newest first.
 struct AuditQuery {
-  std::string user = {};  // exactly; empty for all, as everywhere here
-  std::string action = {};
-  std::string object_id = {};
-  TimeRange at = {};
-  bool changes_only = false;  // without views, searches, exports, and log-ins
-  std::size_t limit = 100;
-  std::string cursor = {};
+  std::string user = {};       // exactly; empty for all, as everywhere here
+  std::string action = {};     // exactly
+  std::string object_id = {};  // exactly
+  TimeRange at = {};           // of that time
+  bool changes_only = false;   // without views, searches, exports, and log-ins
+  std::size_t limit = 100;     // rows of a page
+  std::string cursor = {};     // Page::next of the page before
 };
 
 // Who may look after the data, and what they did. Kept beside the chats of a Store. Passwords are
@@ -95,6 +97,7 @@ class TWINCHAT_EXPORT Accounts {
 
   // The name is compared exactly.
   virtual std::optional<User> find_user(std::string_view username) = 0;
+  // The user, or nullopt.
   virtual std::optional<User> user(std::int64_t id) = 0;
   // By name. Page::count is given.
   virtual Page<User> users(const UserQuery& query) = 0;
@@ -121,15 +124,20 @@ class TWINCHAT_EXPORT Accounts {
   virtual void add_login(const Login& login, const AuditEntry& audit) = 0;
   // nullopt for one that has ended or expired.
   virtual std::optional<Login> find_login(std::string_view token_hash, Timestamp now) = 0;
+  // Moves seen_at of a log-in that is there.
   virtual void touch_login(std::string_view token_hash, Timestamp now) = 0;
+  // Ends that log-in.
   virtual void end_login(std::string_view token_hash, const AuditEntry& audit) = 0;
+  // Ends all of that user.
   virtual void end_logins(std::int64_t user_id, const AuditEntry& audit) = 0;
 
   // --- Tokens
 
+  // Adds the token and returns it with its id, which becomes the object_id of `audit`.
   virtual ApiToken add_token(const ApiToken& token, const AuditEntry& audit) = 0;
   // nullopt for one that has expired.
   virtual std::optional<ApiToken> find_token(std::string_view token_hash, Timestamp now) = 0;
+  // Moves last_used_at of a token that is there.
   virtual void touch_token(std::int64_t id, Timestamp now) = 0;
   // Those of the user, oldest first.
   virtual std::vector<ApiToken> tokens(std::int64_t user_id) = 0;

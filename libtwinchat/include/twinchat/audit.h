@@ -11,8 +11,8 @@ namespace twinchat {
 // One line of the audit log: who did what, never what it was done to in words. Where a function
 // takes one, it is written in the same transaction as what it tells of, or neither is.
 struct AuditEntry {
-  std::int64_t id = 0;  // given by the store
-  Timestamp at = {};
+  std::int64_t id = 0;    // given by the store
+  Timestamp at = {};      // when
   std::string user;       // the user name; empty for nobody
   std::string address;    // from where
   std::string action;     // "change"

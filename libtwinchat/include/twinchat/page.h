@@ -12,18 +12,21 @@ namespace twinchat {
 
 // From `from` on and before `before`; what is absent is no bound.
 struct TimeRange {
-  std::optional<Timestamp> from = {};
-  std::optional<Timestamp> before = {};
+  std::optional<Timestamp> from = {};    // the first moment of it
+  std::optional<Timestamp> before = {};  // the first moment behind it
 
+  // Whether the moment is in it.
   bool contains(Timestamp time) const {
     return !(from && time < *from) && !(before && time >= *before);
   }
+  // Whether there is a bound at all.
   bool bounded() const { return from || before; }
 };
 
 // A piece of a list. The cost of a page does not grow with what lies before it.
 template <class Row>
 struct Page {
+  // In the order that the query wants.
   std::vector<Row> rows = {};
   // Where the next page begins: opaque, for the same query; empty at the end. A page may have fewer
   // rows than were asked for, even none, and a next one all the same: a search stops after a

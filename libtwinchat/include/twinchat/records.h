@@ -17,17 +17,17 @@ namespace twinchat {
 
 // A message as it is listed.
 struct MessageRow {
-  Message message;
-  std::string session_id;
+  Message message;         // with its whole text
+  std::string session_id;  // the public id of its session
 
   friend bool operator==(const MessageRow&, const MessageRow&) = default;
 };
 
 // A session as it is listed.
 struct SessionRow {
-  Session session;
-  std::int64_t message_count = 0;
-  std::optional<Message> last_message = {};
+  Session session;                           // with its details
+  std::int64_t message_count = 0;            // of visitor and bot
+  std::optional<Message> last_message = {};  // absent when there is none
 
   friend bool operator==(const SessionRow&, const SessionRow&) = default;
 };
@@ -35,10 +35,19 @@ struct SessionRow {
 // Whether there is a way to reach the visitor: an e-mail address or a phone number.
 TWINCHAT_EXPORT bool is_lead(const UserDetails& user) noexcept;
 
-enum class SessionOrder { kUpdated, kCreated, kName, kEmail, kMessages };
+// By what sessions are ordered.
+enum class SessionOrder {
+  kUpdated,   // the last message or change of details
+  kCreated,   // the beginning
+  kName,      // the visitor's name
+  kEmail,     // the visitor's e-mail address
+  kMessages,  // how many messages there are
+};
+
+// One column of an order, and its direction.
 struct SessionSort {
-  SessionOrder by = SessionOrder::kUpdated;
-  bool descending = true;
+  SessionOrder by = SessionOrder::kUpdated;  // the column
+  bool descending = true;                    // the greatest first
 };
 
 // Which sessions to list, and how. A search is a list of words, all of which must be found, in any
@@ -47,15 +56,15 @@ struct SessionSort {
 struct SessionQuery {
   // Looked for in the id, name, e-mail, phone and, if wanted, the texts of the messages.
   std::string search = {};
-  bool search_messages = true;
-  TimeRange created = {};
-  TimeRange updated = {};
-  bool leads_only = false;
+  bool search_messages = true;  // also in the texts
+  TimeRange created = {};       // only those that began then
+  TimeRange updated = {};       // only those that were last changed then
+  bool leads_only = false;      // only those for which is_lead() holds
   // The first one orders, the others order what is equal; what is equal then goes by id, in the
   // direction of the first one. Empty: by the last change, newest first. Names and e-mails without
   // regard to ASCII case, absent ones as empty.
   std::vector<SessionSort> sort = {};
-  std::size_t limit = 100;
+  std::size_t limit = 100;  // rows of a page
   std::string cursor = {};  // Page::next of the page before; kInvalidArgument when it is none
 };
 
@@ -64,76 +73,82 @@ struct RowQuery {
   // Looked for in the text. A word of eight or more hexadecimal digits and dashes that is part of
   // the id of a session stands for the messages of that session.
   std::string search = {};
-  std::optional<bool> is_bot = {};
+  std::optional<bool> is_bot = {};  // only those of the bot, or only those of visitors
+  // Only those of that time. Messages are taken to lie in the order of their ids in time, too.
   TimeRange created = {};
   std::string session_id = {};  // only those of that session; empty for all
-  bool newest_first = true;
-  std::size_t limit = 100;
-  std::string cursor = {};
+  bool newest_first = true;     // otherwise the oldest
+  std::size_t limit = 100;      // rows of a page
+  std::string cursor = {};      // as SessionQuery::cursor
 };
 
 // Which turns to list, newest first.
 struct TurnQuery {
   // Any of them; of kPending and kComplete there is no list. Empty: all others.
   std::vector<TurnStatus> statuses = {};
-  TimeRange created = {};
-  std::size_t limit = 100;
-  std::string cursor = {};
+  TimeRange created = {};   // only those that began then
+  std::size_t limit = 100;  // rows of a page
+  std::string cursor = {};  // as SessionQuery::cursor
 };
 
+// A turn as it is listed.
 struct TurnRow {
-  Turn turn;
-  UserDetails user;
+  Turn turn;         // with question and answer
+  UserDetails user;  // of its session
 };
 
 // A message of a conversation; a visitor's with what became of it.
 struct Utterance {
-  Message message;
-  std::optional<Turn> turn = {};
+  Message message;                // what was said
+  std::optional<Turn> turn = {};  // that the message begins
 };
 
+// How many there are.
 struct Totals {
-  std::int64_t sessions = 0;
-  std::int64_t messages = 0;
-  std::int64_t leads = 0;
+  std::int64_t sessions = 0;  // of any kind
+  std::int64_t messages = 0;  // of visitors and bot
+  std::int64_t leads = 0;     // sessions for which is_lead() holds
 
   friend bool operator==(const Totals&, const Totals&) = default;
 };
 
+// How many were deleted.
 struct Erased {
-  std::int64_t sessions = 0;
-  std::int64_t messages = 0;
+  std::int64_t sessions = 0;  // that were there
+  std::int64_t messages = 0;  // that went with them
 
   friend bool operator==(const Erased&, const Erased&) = default;
 };
 
 // What happened on one UTC day.
 struct DayStatistics {
-  std::chrono::sys_days day = {};
-  // Of the sessions created that day: all, those with a message, those that are leads.
-  std::int64_t sessions = 0;
-  std::int64_t asked = 0;
-  std::int64_t leads = 0;
-  std::int64_t messages = 0;
-  std::int64_t visitor_messages = 0;
+  std::chrono::sys_days day = {};     // which
+  std::int64_t sessions = 0;          // created that day
+  std::int64_t asked = 0;             // those of them with a message
+  std::int64_t leads = 0;             // those of them that are leads
+  std::int64_t messages = 0;          // of that day
+  std::int64_t visitor_messages = 0;  // those of them that visitors wrote
   // Turns begun that day by how they ended, in the order of TurnStatus; pending ones first.
   std::vector<std::int64_t> turns = std::vector<std::int64_t>(8);
-  Usage usage = {};
-  // Of the turns that got an answer from the model; absent when none did.
+  Usage usage = {};  // of all turns begun that day
+  // How long the model took: so many in a hundred answers were not later.
   struct Latency {
-    std::chrono::milliseconds p50{0}, p90{0}, p99{0};
+    std::chrono::milliseconds p50{0};  // half of them
+    std::chrono::milliseconds p90{0};  // nine in ten
+    std::chrono::milliseconds p99{0};  // all but one in a hundred
+
     friend bool operator==(const Latency&, const Latency&) = default;
   };
-  std::optional<Latency> latency = {};
+  std::optional<Latency> latency = {};  // of turns with an answer of the model; absent without any
 
   friend bool operator==(const DayStatistics&, const DayStatistics&) = default;
 };
 
 // What a person is looked for by. Exactly one is to be set.
 struct PersonName {
-  std::string email = {};  // without regard to ASCII case
-  std::string phone = {};  // compared digit by digit, everything else left out
-  std::string session_id = {};
+  std::string email = {};       // without regard to ASCII case
+  std::string phone = {};       // compared digit by digit, everything else left out
+  std::string session_id = {};  // the public id
 };
 
 // What those who look after the data need beside Store: lists and searches over all sessions,
@@ -163,9 +178,11 @@ class TWINCHAT_EXPORT Records {
 
   // --- Sessions
 
+  // One page of the list that the query describes. kInvalidArgument for a wrong cursor.
   virtual Page<SessionRow> sessions(const SessionQuery& query) = 0;
   // How many the query would list, counted up to `most`; the search of the query is not regarded.
   virtual std::int64_t count_sessions(const SessionQuery& query, std::int64_t most) = 0;
+  // The session as it is listed, or nullopt.
   virtual std::optional<SessionRow> session(std::string_view session_id) = 0;
   // Adds one with a new random id, which becomes the object_id of `audit`.
   virtual SessionRow add_session(const UserDetails& user, Timestamp now,
@@ -186,9 +203,11 @@ class TWINCHAT_EXPORT Records {
 
   // --- Messages
 
+  // One page of the list that the query describes. kInvalidArgument for a wrong cursor.
   virtual Page<MessageRow> messages(const RowQuery& query) = 0;
   // As count_sessions().
   virtual std::int64_t count_messages(const RowQuery& query, std::int64_t most) = 0;
+  // The message, or nullopt.
   virtual std::optional<MessageRow> message(std::int64_t id) = 0;
   // Adds one at the end of the session and moves updated_at. An empty object_id of `audit` becomes
   // the message's. kNotFound.
@@ -206,6 +225,8 @@ class TWINCHAT_EXPORT Records {
 
   // --- Turns and figures
 
+  // One page of the list that the query describes. kInvalidArgument for a wrong cursor, and for a
+  // status of which there is no list.
   virtual Page<TurnRow> turns(const TurnQuery& query) = 0;
   // One for every day from `first` to `last`. kInvalidArgument for more than 366 days. What was
   // deleted after its day had ended may still be counted.

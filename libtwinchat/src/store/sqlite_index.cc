@@ -43,7 +43,7 @@ constexpr char kPutSession[] =
     "excluded.is_lead, message_count = excluded.message_count, last_message = "
     "excluded.last_message, searched = excluded.searched";
 constexpr char kDropSession[] = "DELETE FROM twinchat_session WHERE id = ?";
-constexpr char kNewestMessage[] = "SELECT max(id) FROM chat_message";
+constexpr char kNewestId[] = "SELECT max(id) FROM chat_message";
 
 // Before a reading, and in one transaction of the thread.
 constexpr std::size_t kRowsAtOnce = 500;
@@ -165,7 +165,7 @@ void IndexKeeper::run(std::stop_token stop) {
       bool lost_triggers = false;
       const bool behind = readers_.run([&](Connection& connection) {
         lost_triggers = !has_triggers(connection);
-        Query query(connection, kNewestMessage);
+        Query query(connection, kNewestId);
         newest = query.step() ? query.integer(0) : 0;
         return is_index_behind(connection);
       });
