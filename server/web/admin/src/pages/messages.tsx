@@ -258,6 +258,12 @@ export function MessageDetails({ id }: { id: string }) {
     <Page
       title={`Message ${id}`}
       crumbs={[{ text: "Messages", to: "/messages/" }, { text: `Message ${id}` }]}
+      actions={
+        message.data &&
+        can("chat.view_chatsession") && (
+          <ButtonLink to={`${sessionPath(message.data.session_id)}history/`}>History</ButtonLink>
+        )
+      }
     >
       {message.error && <Failure error={message.error} retry={message.reload} />}
       {!message.data && message.loading && <Loading />}

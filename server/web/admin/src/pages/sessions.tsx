@@ -40,13 +40,18 @@ export const sessionPath = (session_id: string) => `/sessions/${encodeURICompone
 const dialled = (phone: string) =>
   /^\+?[\d\s().\/-]{3,}$/.test(phone) ? phone.replace(/[^\d+]/g, "") : "";
 
+// Enough to let a mail program try.
+const is_address = (email: string) => /^[^\s@<>"(),:;]+@[^\s@<>"(),:;]+$/.test(email);
+
 export const Email = ({ email }: { email: string | null }) =>
-  email ? (
-    <a href={`mailto:${encodeURIComponent(email).replace("%40", "@")}`} rel="noreferrer">
+  !email ? (
+    <Nothing />
+  ) : is_address(email) ? (
+    <a href={`mailto:${encodeURIComponent(email).replace("%40", "@")}`} title={email}>
       <Said text={email} />
     </a>
   ) : (
-    <Nothing />
+    <Said text={email} />
   );
 
 export const Phone = ({ phone }: { phone: string | null }) =>
