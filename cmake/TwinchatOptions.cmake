@@ -9,6 +9,7 @@ option(TWINCHAT_BUILD_BOTH
 option(TWINCHAT_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(TWINCHAT_BUILD_PYTHON "Build the Python package; needs pybind11 and Python 3.10" OFF)
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)
+option(TWINCHAT_WEB "Build the admin's page into twinchat-server" ON)
 option(TWINCHAT_WERROR "Treat warnings in our own code as errors" OFF)
 set(TWINCHAT_SANITIZE "" CACHE STRING "Sanitizers for the whole build: 'address,undefined' or 'thread'")
 set(TWINCHAT_HTTPLIB_INCLUDE_DIR "" CACHE PATH

@@ -91,13 +91,13 @@ std::unique_ptr<MetricsServer> serve_metrics(const Settings& settings,
 
 }  // namespace
 
-std::shared_ptr<Store> open_database(const Settings& settings, bool create) {
+Database open_database(const Settings& settings, bool create) {
   const std::string_view url = settings.database_url;
-  if (!url.starts_with(kSqlite)) return open_store(url);
+  if (!url.starts_with(kSqlite)) return twinchat::open_database(url);
   SqliteStoreOptions options;
   options.create = create;
   options.on_warning = [](const std::string& what) { spdlog::warn("database: {}", what); };
-  return open_sqlite_store(std::string(url.substr(kSqlite.size())), options);
+  return open_sqlite_database(std::string(url.substr(kSqlite.size())), options);
 }
 
 Application::Application(const Settings& settings)
@@ -105,7 +105,11 @@ Application::Application(const Settings& settings)
       limits_(settings.rate_limits, settings.trusted_proxies),
       metrics_(make_metrics(settings)),
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
-      http_(http_options(settings, router_, [this] { chat_routes_->stop_waiting(); }),
+      http_(http_options(settings, router_,
+                         [this] {
+                           chat_routes_->stop_waiting();
+                           admin_->stop_streams();
+                         }),
             [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
   AssistantOptions options;
@@ -128,7 +132,8 @@ Application::Application(const Settings& settings)
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
   std::shared_ptr<Model> model = make_model(settings, metrics_.get());
-  store_ = open_database(settings, true);
+  Database database = server::open_database(settings, true);
+  store_ = database.store;
   if (metrics_) {
     model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
     store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
@@ -136,6 +141,11 @@ Application::Application(const Settings& settings)
   assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
+  admin_ = std::make_unique<Admin>(
+      database.records, database.accounts, limits_,
+      AdminOptions{.trusted_proxies = settings.trusted_proxies,
+                   .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
+  admin_->add_to(router_);
   add_health_routes();
 }
 
@@ -157,6 +167,7 @@ Application::~Application() {
     std::unique_lock alone(running_);
     closed_ = true;
   }
+  admin_->stop_streams();
   // The workers still run: the turns are finished on them.
   assistant_.reset();
 }
@@ -171,6 +182,12 @@ void Application::run() {
   const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   http_.run();
   spdlog::info("stopped");
+}
+
+std::string Application::routes() const {
+  std::string lines;
+  for (const auto& [method, pattern] : router_.table()) lines += method + " " + pattern + "\n";
+  return lines;
 }
 
 void Application::handle(Exchange& exchange) {

@@ -6,6 +6,7 @@
 #include <shared_mutex>
 #include <string>
 
+#include "admin/admin.h"
 #include "api/chat_routes.h"
 #include "api/request_limits.h"
 #include "api/router.h"
@@ -13,13 +14,13 @@
 #include "http/http_server.h"
 #include "metrics/metrics.h"
 #include "twinchat/assistant.h"
-#include "twinchat/store.h"
+#include "twinchat/database.h"
 
 namespace twinchat::server {
 
 // Opens the database of the settings; what an operator should know goes to the log. With `create`
 // off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
-std::shared_ptr<Store> open_database(const Settings& settings, bool create);
+Database open_database(const Settings& settings, bool create);
 
 // Everything the server is made of, put together from its settings.
 //
@@ -45,6 +46,9 @@ class Application {
     http_.stop(drain);
   }
 
+  // The methods and patterns that are served, a line each.
+  std::string routes() const;
+
   // Says that the end is near: from here on /readyz is 503, everything else goes on.
   // Async-signal-safe.
   void announce_stop() noexcept { stopping_ = true; }
@@ -69,6 +73,7 @@ class Application {
   std::shared_ptr<Store> store_;
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
+  std::unique_ptr<Admin> admin_;
 };
 
 }  // namespace twinchat::server

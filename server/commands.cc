@@ -13,6 +13,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "admin/account_commands.h"
 #include "application.h"
 #include "config/settings.h"
 #include "log/log.h"
@@ -46,6 +47,8 @@ std::map<std::string, std::string> environment() {
 struct CommandLine {
   std::map<std::string, std::string> flags = {};
   std::string env_file = {};
+  // Of the commands about users.
+  AccountCommand account = {};
 
   Settings settings(bool for_serving) const {
     SettingSources sources;
@@ -157,6 +160,33 @@ int check(const CommandLine& line) {
   return kOk;
 }
 
+int run_for_accounts(const CommandLine& line,
+                     bool (*function)(Accounts& accounts, const AccountCommand& command)) {
+  const Settings settings = line.settings(false);
+  AccountCommand command = line.account;
+  command.environment = environment();
+  command.ask = ask_at_terminal;
+  command.say = [](const std::string& text) { fmt::print("{}\n", text); };
+  return function(*open_database(settings, true).accounts, command) ? kOk : kFailed;
+}
+
+int create_superuser_command(const CommandLine& line) {
+  return run_for_accounts(line, create_superuser);
+}
+
+int change_password_command(const CommandLine& line) {
+  return run_for_accounts(line, change_password);
+}
+
+// Everything that is served, from the real table.
+int print_routes() {
+  SettingSources sources;
+  sources.flags = {{"DEBUG", "True"}, {"DATABASE_URL", "memory:"}, {"METRICS_ADDRESS", "off"}};
+  const Settings settings = load_settings(sources, false);
+  fmt::print("{}", Application(settings).routes());
+  return kOk;
+}
+
 int fail(int code, std::string_view what) {
   log_failure(what);
   return code;
@@ -177,10 +207,23 @@ int run_command(int argc, const char* const* argv) {
     CLI::App* command = app.add_subcommand(name, help);
     add_setting_flags(*command, line);
     command->callback([&line, &exit_code, function] { exit_code = function(line); });
+    return command;
   };
   add("serve", "Serve until SIGTERM or Ctrl-C.", serve);
   add("migrate", "Make the database, or bring it up to date.", migrate);
   add("check", "Judge the settings and the database without changing anything.", check);
+  CLI::App* create = add("createsuperuser", "Add a user who may do everything in the admin.",
+                         create_superuser_command);
+  create->add_option("--username", line.account.username, "The name; asked for otherwise");
+  create->add_option("--email", line.account.email, "The e-mail address; asked for otherwise");
+  CLI::App* change = add("changepassword", "Set a user's password.", change_password_command);
+  change->add_option("username", line.account.username, "Whose")->required();
+  for (CLI::App* command : {create, change}) {
+    command->add_flag("--no-input,--noinput", line.account.no_input,
+                      "Ask nothing: DJANGO_SUPERUSER_USERNAME, _EMAIL and _PASSWORD say it");
+  }
+  app.add_subcommand("routes", "Print the methods and paths that are served.")
+      ->callback([&exit_code] { exit_code = print_routes(); });
   app.add_subcommand("settings", "Print all settings as an .env file with comments.")->callback([] {
     fmt::print("{}", env_example());
   });

@@ -67,6 +67,10 @@ void LateAnswer::send(const Refusal& refusal) {
   send(refusal.status, refusal.body, context_->headers_of(refusal));
 }
 
+void LateAnswer::send_empty(int status, const HeaderList& further) {
+  send(context_->empty_response(status, further));
+}
+
 std::shared_ptr<Reply> LateAnswer::begin_stream(const HeaderList& further) {
   reply_->begin_stream(context_->empty_response(200, further));
   return reply_;
@@ -87,6 +91,13 @@ void Call::answer(httplib::Response response) {
 
 void Call::answer(int status, const Json& body, const HeaderList& further) {
   answer(context_->response(status, body, further));
+}
+
+void Call::answer_bytes(int status, std::string_view body, const std::string& type,
+                        const HeaderList& further) {
+  httplib::Response response = context_->empty_response(status, further);
+  response.set_content(body.data(), body.size(), type.c_str());
+  answer(std::move(response));
 }
 
 void Call::answer_empty(int status, const HeaderList& further) {

@@ -68,6 +68,7 @@ class LateAnswer {
 
   void send(int status, const Json& body, const HeaderList& further = {});
   void send(const Refusal& refusal);
+  void send_empty(int status, const HeaderList& further = {});
 
   // Begins a stream with status 200 in place of send(); it is written and ended through the Reply.
   std::shared_ptr<Reply> begin_stream(const HeaderList& further);
@@ -107,6 +108,8 @@ class Call {
   std::optional<std::string> query(std::string_view name) const;
   // The address of the TCP peer, which may be a proxy.
   const std::string& peer() const { return exchange_.client_address(); }
+  // Decoded, without the query.
+  std::string_view path() const { return exchange_.path(); }
   // Says which session the request is about, for the log: a hash of the id.
   void about_session(std::string hash) { context_->session = std::move(hash); }
   // See parse_json_body().
@@ -115,6 +118,9 @@ class Call {
   void answer(int status, const Json& body, const HeaderList& further = {});
   // The same without a body.
   void answer_empty(int status, const HeaderList& further = {});
+  // The same with bytes of that type as they are.
+  void answer_bytes(int status, std::string_view body, const std::string& type,
+                    const HeaderList& further = {});
 
   // To answer later, from any thread.
   LateAnswer later() { return {exchange_.defer(), context_}; }

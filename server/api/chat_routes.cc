@@ -112,23 +112,12 @@ void ChatRoutes::add_to(Router& router) {
   const auto to = [this](void (ChatRoutes::*function)(Call&)) {
     return [this, function](Call& call) { (this->*function)(call); };
   };
-  const auto operators_only = [](Call&) {
-    Refusal refusal(401, {{"detail", "Authentication credentials were not provided."}});
-    refusal.authenticate = "Session realm=\"operators\"";
-    throw refusal;
-  };
   router.add("POST", "/api/chat/sessions/create_session/", to(&ChatRoutes::create_session));
   router.add("GET", "/api/chat/sessions/get_session/", to(&ChatRoutes::get_session));
   router.add("POST", "/api/chat/sessions/update_user_details/",
              to(&ChatRoutes::update_user_details));
   router.add("POST", "/api/chat/message/", to(&ChatRoutes::message));
   router.add("POST", "/api/chat/message/stream/", to(&ChatRoutes::stream));
-  for (const char* method : {"GET", "POST"}) {
-    router.add(method, "/api/chat/sessions/", operators_only);
-  }
-  for (const char* method : {"GET", "PUT", "PATCH", "DELETE"}) {
-    router.add(method, "/api/chat/sessions/{}/", operators_only);
-  }
 }
 
 void ChatRoutes::create_session(Call& call) {

@@ -11,6 +11,13 @@ bool EventStream::send(std::string_view event, const Json& data) {
   return write(fmt::format("id: {}\nevent: {}\ndata: {}\n\n", next_id_++, event, to_text(data)));
 }
 
+bool EventStream::send(std::string_view event, const Json& data, std::int64_t id) {
+  std::lock_guard lock(mutex_);
+  if (ended_) return false;
+  last_sent_ = Clock::now();
+  return write(fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, event, to_text(data)));
+}
+
 bool EventStream::keep_alive(Clock::time_point silent_since) {
   std::lock_guard lock(mutex_);
   if (ended_) return false;

@@ -29,6 +29,8 @@ class EventStream {
   // Sends one event with the next id. False when the client is gone or reads too slowly: nothing
   // more will reach it.
   bool send(std::string_view event, const Json& data);
+  // The same with an id of the caller's, which the client names when it comes again.
+  bool send(std::string_view event, const Json& data, std::int64_t id);
 
   // Sends a comment if nothing was sent since `silent_since`. False when there is no point in
   // further calls.

@@ -27,8 +27,9 @@ class AccessRules {
   std::vector<std::string> origins_;
 };
 
-// Puts the fields on `headers` that every answer carries, whatever it is.
-void add_security_headers(httplib::Headers& headers);
+// Puts the fields on `headers` that every answer carries, whatever it is; those of the admin are
+// stricter.
+void add_security_headers(httplib::Headers& headers, bool admin = false);
 
 // Puts those on that let an allowed page, the one of Origin, read the answer; `preflight` adds what
 // it may send.

@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::string_view kApi = "/api/";
 
+bool is_of_admin(std::string_view path) {
+  return path.starts_with("/api/admin") || path.starts_with("/admin");
+}
+
 // Whether `path` (ending with a slash) is of that pattern; `parameter` is what stands for {}.
 bool matches(std::string_view pattern, std::string_view path, std::string& parameter) {
   const std::size_t hole = pattern.find("{}");
@@ -67,11 +71,27 @@ void Router::add(const std::string& method, const std::string& pattern, Handler 
   target.methods[method] = std::move(handler);
 }
 
+void Router::add_below(const std::string& prefix, Handler handler) {
+  add("GET", prefix, std::move(handler));
+  routes_.back().below = true;
+}
+
+std::vector<std::pair<std::string, std::string>> Router::table() const {
+  std::vector<std::pair<std::string, std::string>> table;
+  for (const Route& route : routes_) {
+    for (const auto& [method, handler] : route.methods) table.emplace_back(method, route.pattern);
+  }
+  return table;
+}
+
 const Router::Route* Router::find(std::string_view path, std::string& parameter) const {
   std::string with_slash(path);
   if (!with_slash.ends_with('/')) with_slash += '/';
   for (const Route& route : routes_) {
-    if (matches(route.pattern, with_slash, parameter)) return &route;
+    if (route.below ? with_slash.starts_with(route.pattern)
+                    : matches(route.pattern, with_slash, parameter)) {
+      return &route;
+    }
   }
   return nullptr;
 }
@@ -104,10 +124,12 @@ void Router::fill(AnswerContext& context, std::string_view path, std::string_vie
   context.spread = &options_.spread;
   if (options_.client && !peer.empty()) context.client = options_.client(peer, head.forwarded_for);
   context.headers.emplace("X-Request-Id", context.request_id);
-  add_security_headers(context.headers);
+  const bool admin = is_of_admin(path);
+  add_security_headers(context.headers, admin);
   if (!path.starts_with(kApi)) return;
   context.headers.emplace("Cache-Control", "no-store");
-  add_cors_headers(context.headers, rules_, head.origin, head.preflight);
+  // Of the admin nothing can be read by other origins.
+  if (!admin) add_cors_headers(context.headers, rules_, head.origin, head.preflight);
 }
 
 void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const {

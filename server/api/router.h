@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/call.h"
@@ -37,6 +38,12 @@ class Router {
   // it stands for one segment. What was added first is tried first. GET serves HEAD as well.
   void add(const std::string& method, const std::string& pattern, Handler handler);
 
+  // Serves GET on `prefix` and everything below it that no pattern matches.
+  void add_below(const std::string& prefix, Handler handler);
+
+  // The methods and patterns that were added, in their order.
+  std::vector<std::pair<std::string, std::string>> table() const;
+
   // Answers the request, or leaves that to what the handler has begun.
   void handle(Exchange& exchange) const;
 
@@ -49,6 +56,7 @@ class Router {
     std::string pattern;
     std::size_t number = 0;  // with the observer
     std::map<std::string, Handler> methods = {};
+    bool below = false;  // the pattern is only the beginning
     std::string allow() const;
   };
 

@@ -392,6 +392,15 @@ std::vector<Setting> make_table() {
        .help = "Connections to Gemini at the same time.",
        .apply = number_to<std::size_t>(TWINCHAT_AT(gemini.max_connections), 1, kMany)},
 
+      {.name = "GEMINI_PRICES",
+       .default_value = "",
+       .takes = "prices of a million tokens such as input=0.3,cached=0.075,output=2.5,currency=USD",
+       .help = "What the model costs, for the estimate in the admin. Nothing is estimated without.",
+       .apply =
+           [](Settings& s, const std::string& text) {
+             s.prices = TokenPrices::parse(text);
+             return s.prices.has_value();
+           }},
       {.name = "CHAT_SYSTEM_PROMPT",
        .default_value = "",
        .takes = "a text",

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/prices.h"
 #include "config/settings_error.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
@@ -86,6 +87,8 @@ struct Settings {
   RateLimits rate_limits = {};
   // CHAT_DAILY_TOKENS: tokens of all turns of a UTC day; 0 for no limit.
   std::int64_t daily_tokens = 0;
+  // GEMINI_PRICES: what tokens cost, for the admin's estimate; nullopt: nothing is estimated.
+  std::optional<TokenPrices> prices = {};
   // CHAT_CREATE_UNKNOWN_SESSIONS: a message to an unknown session id that is a UUID creates it.
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.

@@ -139,6 +139,11 @@ bool Connection::write_stream(std::string_view bytes) {
   return !broken_;
 }
 
+size_t Connection::stream_backlog() const {
+  std::unique_lock lock(mutex_);
+  return output_.size() - output_done_;
+}
+
 void Connection::end_stream() {
   std::function<void()> dropped;
   std::unique_lock lock(mutex_);

@@ -43,6 +43,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void answer_failed(std::string_view why);
   bool begin_stream(httplib::Response head);
   bool write_stream(std::string_view bytes);
+  size_t stream_backlog() const;
   void end_stream();
   // Breaks the connection off: a stream that cannot be finished must not look finished.
   void abort();

@@ -38,6 +38,10 @@ bool Reply::write(std::string_view bytes) {
   return state_.load() == State::kStreaming && connection_->write_stream(bytes);
 }
 
+std::size_t Reply::backlog() const {
+  return connection_->stream_backlog();
+}
+
 void Reply::end() {
   State streaming = State::kStreaming;
   if (state_.compare_exchange_strong(streaming, State::kDone)) connection_->end_stream();

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -42,6 +43,10 @@ class Reply {
   // than HttpLimits::stream_backlog_bytes would wait for it (the connection is then broken off), or
   // end() was called.
   bool write(std::string_view bytes);
+
+  // Bytes of the stream that the client has not taken yet. Who writes faster than it reads waits
+  // until they are few.
+  std::size_t backlog() const;
 
   // The stream is complete.
   void end();

@@ -50,6 +50,14 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
+std::string to_text(const IpAddress& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const bool v4 = address.is_v4();
+  const void* const bytes = address.bytes.data() + (v4 ? kV4Prefix.size() : 0);
+  ::inet_ntop(v4 ? AF_INET : AF_INET6, bytes, text.data(), text.size());
+  return text.data();
+}
+
 bool IpAddress::is_v4() const {
   return std::equal(kV4Prefix.begin(), kV4Prefix.end(), bytes.begin());
 }

@@ -27,6 +27,9 @@ struct IpAddress {
   bool operator==(const IpAddress&) const = default;
 };
 
+// As IpAddress::parse() takes it.
+std::string to_text(const IpAddress& address);
+
 // The addresses that begin with the same bits.
 //
 // Thread safety: a plain value.

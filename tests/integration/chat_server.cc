@@ -1,6 +1,7 @@
 #include "chat_server.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include "catch.h"
 #include "twinchat/sqlite_store.h"
@@ -9,11 +10,12 @@ namespace twinchat::testing {
 
 std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
                                        std::map<std::string, std::string> environment,
-                                       const std::filesystem::path& folder) {
+                                       const std::filesystem::path& folder, std::string input) {
   arguments.insert(arguments.begin(), TWINCHAT_SERVER);
   ProcessOptions options;
   options.clear_env = true;
   options.cwd = folder;
+  options.input = std::move(input);
   // The reports of sanitizers, when the build has them, are for whoever runs the tests.
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) environment.emplace(name, value);

@@ -22,10 +22,10 @@ using Json = nlohmann::ordered_json;
 inline const std::string kSecretKey = "q8Zt1vXw3Lr6Pn0sKd7Yb2Hf5Jm9Gc4A-integration";
 inline const std::string kGeminiKey = "AIza-integration-key-0123456789";
 
-// The program under test with exactly this environment, in that folder.
+// The program under test with exactly this environment and standard input, in that folder.
 std::unique_ptr<Process> start_program(std::vector<std::string> arguments,
                                        std::map<std::string, std::string> environment,
-                                       const std::filesystem::path& folder);
+                                       const std::filesystem::path& folder, std::string input = {});
 
 struct ChatServerOptions {
   // Set over the environment that makes the server work with the stand-in; an empty value takes a
@@ -51,6 +51,8 @@ class ChatServer {
   // Where the metrics are, without the path.
   const std::string& metrics_url() const { return metrics_url_; }
   GeminiStandIn& gemini() { return gemini_; }
+  // Where the database is, chat.db.
+  const std::filesystem::path& folder() const { return folder_.path(); }
   Process& process() { return *process_; }
   // All that the server wrote since the first start.
   std::string log() const { return earlier_log_ + process_->output() + process_->errors(); }

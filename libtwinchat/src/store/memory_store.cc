@@ -1,70 +1,52 @@
 #include "twinchat/memory_store.h"
 
 #include <algorithm>
-#include <functional>
-#include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
+#include "store/memory_data.h"
 #include "store/turn_rules.h"
+#include "twinchat/database.h"
 #include "twinchat/error.h"
 
 namespace twinchat {
+namespace memory {
 namespace {
-
-struct StoredTurn {
-  Turn turn;
-  std::string idempotency_key;
-  std::string fingerprint;
-  std::string contents;
-  Timestamp expires_at;
-};
-
-struct StoredSession {
-  Session session;
-  std::vector<Message> messages;  // by id
-  std::vector<StoredTurn> turns;  // by id
-};
-
-// The first element whose id is not below `id`, in a vector that is in the order of ids.
-template <class Vector, class Id>
-auto lower_bound_by(Vector& elements, std::int64_t id, Id id_of) {
-  return std::lower_bound(
-      elements.begin(), elements.end(), id,
-      [&](const auto& element, std::int64_t wanted) { return id_of(element) < wanted; });
-}
 
 class MemoryStore final : public Store {
  public:
+  explicit MemoryStore(std::shared_ptr<Data> data) : data_(std::move(data)) {}
+
   Session create_session(std::string_view session_id, const UserDetails& user,
                          Timestamp now) override {
-    std::lock_guard lock(mutex_);
-    if (find(session_id) != nullptr) {
+    std::lock_guard lock(data_->mutex);
+    if (data_->find(session_id) != nullptr) {
       throw Error(ErrorCode::kAlreadyExists, "A session with this id exists already.");
     }
-    return insert_session(session_id, user, now).session;
+    return data_->insert_session(session_id, user, now).session;
   }
 
   std::optional<Session> find_session(std::string_view session_id) override {
-    std::lock_guard lock(mutex_);
-    const StoredSession* found = find(session_id);
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* found = data_->find(session_id);
     return found != nullptr ? std::optional(found->session) : std::nullopt;
   }
 
   Session update_user(std::string_view session_id, const UserDetailsUpdate& update,
                       Timestamp now) override {
-    std::lock_guard lock(mutex_);
-    StoredSession& found = must_find(session_id);
+    std::lock_guard lock(data_->mutex);
+    StoredSession& found = data_->must_find(session_id);
     update.apply_to(found.session.user);
     found.session.updated_at = now;
     return found.session;
   }
 
   std::vector<Message> messages(std::string_view session_id, const MessageQuery& query) override {
-    std::lock_guard lock(mutex_);
-    const StoredSession* found = find(session_id);
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* found = data_->find(session_id);
     if (found == nullptr) return {};
     auto first = std::find_if(found->messages.begin(), found->messages.end(),
                               [&](const Message& message) { return message.id > query.after_id; });
@@ -74,8 +56,8 @@ class MemoryStore final : public Store {
   }
 
   std::vector<Turn> turns(std::string_view session_id, std::size_t limit) override {
-    std::lock_guard lock(mutex_);
-    const StoredSession* found = find(session_id);
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* found = data_->find(session_id);
     if (found == nullptr) return {};
     std::vector<Turn> turns;
     const std::size_t count = std::min(limit, found->turns.size());
@@ -87,9 +69,9 @@ class MemoryStore final : public Store {
   }
 
   BegunTurn begin_turn(const NewTurn& turn) override {
-    std::lock_guard lock(mutex_);
-    StoredSession* session = find(turn.session_id);
-    if (session == nullptr && !turn.create_session) must_find(turn.session_id);
+    std::lock_guard lock(data_->mutex);
+    StoredSession* session = data_->find(turn.session_id);
+    if (session == nullptr && !turn.create_session) data_->must_find(turn.session_id);
     StoredTurn* earlier = session != nullptr ? find_key(*session, turn.idempotency_key) : nullptr;
     if (earlier != nullptr) {
       if (earlier->fingerprint != turn.fingerprint) {
@@ -105,12 +87,12 @@ class MemoryStore final : public Store {
       }
     }
 
-    const auto used = tokens_.find(std::chrono::floor<std::chrono::days>(turn.now));
-    if (turn.max_tokens_per_day > 0 && used != tokens_.end() &&
+    const auto used = data_->tokens.find(std::chrono::floor<std::chrono::days>(turn.now));
+    if (turn.max_tokens_per_day > 0 && used != data_->tokens.end() &&
         used->second >= turn.max_tokens_per_day) {
       throw daily_tokens_used_up(turn.now);
     }
-    if (session == nullptr) session = &insert_session(turn.session_id, {}, turn.now);
+    if (session == nullptr) session = &data_->insert_session(turn.session_id, {}, turn.now);
     turn.details.apply_to(session->session.user);
     session->session.updated_at = turn.now;
     if (earlier != nullptr) {
@@ -124,14 +106,15 @@ class MemoryStore final : public Store {
       return {BegunTurn::Kind::kResumed, earlier->turn};
     }
     StoredTurn added;
-    added.turn.id = ++last_turn_;
+    added.turn.id = ++data_->last_turn;
     added.turn.session_id = turn.session_id;
-    added.turn.user_message = insert_message(*session, turn.text, false, turn.now);
+    added.turn.user_message = data_->insert_message(*session, turn.text, false, turn.now);
     added.idempotency_key = turn.idempotency_key;
     added.fingerprint = turn.fingerprint;
+    added.began_at = turn.now;
     added.expires_at = turn.expires_at;
     session->turns.push_back(std::move(added));
-    session_of_turn_[last_turn_] = session;
+    data_->session_of_turn[data_->last_turn] = session;
     return {BegunTurn::Kind::kNew, session->turns.back().turn};
   }
 
@@ -139,9 +122,9 @@ class MemoryStore final : public Store {
     if (finished.status == TurnStatus::kPending) {
       throw Error(ErrorCode::kInvalidArgument, "A turn cannot be finished as pending.");
     }
-    std::lock_guard lock(mutex_);
-    const auto owner = session_of_turn_.find(finished.turn_id);
-    if (owner == session_of_turn_.end()) {
+    std::lock_guard lock(data_->mutex);
+    const auto owner = data_->session_of_turn.find(finished.turn_id);
+    if (owner == data_->session_of_turn.end()) {
       throw Error(ErrorCode::kNotFound, "There is no such turn.");
     }
     StoredSession& session = *owner->second;
@@ -151,33 +134,59 @@ class MemoryStore final : public Store {
       throw Error(ErrorCode::kFailedPrecondition, "The turn has ended already.");
     }
     if (finished.answer)
-      turn.answer = insert_message(session, *finished.answer, true, finished.now);
+      turn.answer = data_->insert_message(session, *finished.answer, true, finished.now);
     apply(finished, turn);
     stored.contents = finished.contents;
     session.session.updated_at = finished.now;
     if (const std::int64_t tokens = counted_tokens(finished.usage); tokens != 0) {
-      tokens_[std::chrono::floor<std::chrono::days>(finished.now)] += tokens;
+      data_->tokens[std::chrono::floor<std::chrono::days>(finished.now)] += tokens;
     }
     return turn;
   }
 
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override {
-    std::lock_guard lock(mutex_);
-    const StoredSession* session = find(session_id);
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* session = data_->find(session_id);
     if (session == nullptr) return {};
-    // Every message here belongs to a turn, and turns are in the order of their messages.
-    auto end = session->turns.end();
+    // Messages that were added by hand have no turn.
+    auto end = session->messages.end();
     if (before_turn != 0) {
       const auto at = lower_bound_by(session->turns, before_turn, turn_id);
-      if (at != end && at->turn.id == before_turn) end = at;
+      if (at != session->turns.end() && at->turn.id == before_turn) {
+        end = lower_bound_by(session->messages, at->turn.user_message.id,
+                             [](const Message& message) { return message.id; });
+      }
+    }
+    std::unordered_map<std::int64_t, const StoredTurn*> by_question;
+    std::unordered_map<std::int64_t, const Message*> by_id;
+    std::set<std::int64_t> answers;
+    for (const StoredTurn& stored : session->turns) {
+      by_question[stored.turn.user_message.id] = &stored;
+      if (stored.turn.answer) answers.insert(stored.turn.answer->id);
+    }
+    for (const Message& message : session->messages) by_id[message.id] = &message;
+    PastTurnWalk walk(limit);
+    for (auto at = end; at != session->messages.begin() && !walk.done();) {
+      const Message& message = *--at;
+      PastTurnWalk::Step step{.message_id = message.id, .is_bot = message.is_bot};
+      if (const auto begun = by_question.find(message.id); begun != by_question.end()) {
+        step.turn_id = begun->second->turn.id;
+        step.status = begun->second->turn.status;
+        if (begun->second->turn.answer) step.answer_id = begun->second->turn.answer->id;
+      }
+      const auto next = at + 1;
+      step.follower_answers_a_turn = next != session->messages.end() && answers.contains(next->id);
+      walk.take(step);
     }
     std::vector<PastTurn> found;
-    while (end != session->turns.begin() && found.size() < limit) {
-      const StoredTurn& stored = *--end;
-      if (!stored.turn.answer || !is_history(stored.turn.status)) continue;
-      found.push_back({stored.turn.id, stored.turn.user_message.text, stored.turn.answer->text,
-                       stored.contents, stored.turn.usage});
+    for (const PastTurnWalk::Found& one : walk.found()) {
+      const auto begun = by_question.find(one.user_message_id);
+      const bool has_turn = one.turn_id != 0;
+      found.push_back({one.turn_id, by_id.at(one.user_message_id)->text,
+                       by_id.at(one.answer_message_id)->text,
+                       has_turn ? begun->second->contents : std::string(),
+                       has_turn ? begun->second->turn.usage : Usage()});
     }
     std::reverse(found.begin(), found.end());
     return found;
@@ -185,17 +194,6 @@ class MemoryStore final : public Store {
 
  private:
   static std::int64_t turn_id(const StoredTurn& stored) { return stored.turn.id; }
-
-  StoredSession* find(std::string_view session_id) {
-    const auto found = sessions_.find(session_id);
-    return found != sessions_.end() ? &found->second : nullptr;
-  }
-
-  StoredSession& must_find(std::string_view session_id) {
-    StoredSession* found = find(session_id);
-    if (found == nullptr) throw Error(ErrorCode::kNotFound, "There is no such session.");
-    return *found;
-  }
 
   static StoredTurn* find_key(StoredSession& session, const std::string& key) {
     if (key.empty()) return nullptr;
@@ -205,32 +203,47 @@ class MemoryStore final : public Store {
     return found != session.turns.end() ? &*found : nullptr;
   }
 
-  StoredSession& insert_session(std::string_view session_id, const UserDetails& user,
-                                Timestamp now) {
-    StoredSession& added = sessions_[std::string(session_id)];
-    added.session = {++last_session_, std::string(session_id), user, now, now};
-    return added;
-  }
-
-  const Message& insert_message(StoredSession& session, const std::string& text, bool is_bot,
-                                Timestamp now) {
-    return session.messages.emplace_back(Message{++last_message_, text, is_bot, now});
-  }
-
-  std::mutex mutex_;
-  // All guarded by mutex_. Elements of a map stay where they are.
-  std::map<std::string, StoredSession, std::less<>> sessions_;
-  std::unordered_map<std::int64_t, StoredSession*> session_of_turn_;
-  std::map<std::chrono::sys_days, std::int64_t> tokens_;  // by the day they were used
-  std::int64_t last_session_ = 0;
-  std::int64_t last_message_ = 0;
-  std::int64_t last_turn_ = 0;
+  const std::shared_ptr<Data> data_;
 };
 
 }  // namespace
 
+StoredSession& Data::must_find(std::string_view session_id) {
+  StoredSession* found = find(session_id);
+  if (found == nullptr) throw Error(ErrorCode::kNotFound, "There is no such session.");
+  return *found;
+}
+
+StoredSession& Data::insert_session(std::string_view session_id, const UserDetails& user,
+                                    Timestamp now) {
+  StoredSession& added = sessions[std::string(session_id)];
+  added.session = {++last_session, std::string(session_id), user, now, now};
+  return added;
+}
+
+const Message& Data::insert_message(StoredSession& session, const std::string& text, bool is_bot,
+                                    Timestamp now) {
+  return session.messages.emplace_back(Message{++last_message, text, is_bot, now});
+}
+
+void Data::insert_audit(AuditEntry entry) {
+  entry.id = static_cast<std::int64_t>(audit.size()) + 1;
+  audit.push_back(std::move(entry));
+}
+
+std::shared_ptr<Store> make_store(std::shared_ptr<Data> data) {
+  return std::make_shared<MemoryStore>(std::move(data));
+}
+
+}  // namespace memory
+
 std::shared_ptr<Store> make_memory_store() {
-  return std::make_shared<MemoryStore>();
+  return memory::make_store(std::make_shared<memory::Data>());
+}
+
+Database make_memory_database() {
+  const auto data = std::make_shared<memory::Data>();
+  return {memory::make_store(data), memory::make_records(data), memory::make_accounts(data)};
 }
 
 }  // namespace twinchat

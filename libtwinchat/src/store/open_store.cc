@@ -1,5 +1,6 @@
 #include <string>
 
+#include "twinchat/database.h"
 #include "twinchat/error.h"
 #include "twinchat/memory_store.h"
 #include "twinchat/sqlite_store.h"
@@ -41,6 +42,19 @@ std::string file_name(std::string_view text) {
   return name;
 }
 
+// The file that `url` names, the only kind of database there is beside memory:.
+std::string file_of(std::string_view url) {
+  constexpr std::string_view kSqlite = "sqlite:///";
+  if (url.starts_with(kSqlite)) return file_name(url.substr(kSqlite.size()));
+  if (url.starts_with("sqlite:")) {
+    refuse("write sqlite:///relative/path.db or sqlite:////absolute/path.db.");
+  }
+  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+    throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");
+  }
+  refuse("it must begin with sqlite:/// or be memory:");
+}
+
 }  // namespace
 
 Store::~Store() = default;
@@ -50,16 +64,13 @@ void Store::check() {
 }
 
 std::shared_ptr<Store> open_store(std::string_view url) {
-  constexpr std::string_view kSqlite = "sqlite:///";
   if (url == "memory:") return make_memory_store();
-  if (url.starts_with(kSqlite)) return open_sqlite_store(file_name(url.substr(kSqlite.size())));
-  if (url.starts_with("sqlite:")) {
-    refuse("write sqlite:///relative/path.db or sqlite:////absolute/path.db.");
-  }
-  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-    throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");
-  }
-  refuse("it must begin with sqlite:/// or be memory:");
+  return open_sqlite_store(file_of(url));
+}
+
+Database open_database(std::string_view url) {
+  if (url == "memory:") return make_memory_database();
+  return open_sqlite_database(file_of(url));
 }
 
 }  // namespace twinchat

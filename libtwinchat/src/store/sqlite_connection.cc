@@ -211,6 +211,12 @@ Query& Query::bind_null() {
   return *this;
 }
 
+Query& Query::restart() {
+  statement_.reset();
+  next_ = 1;
+  return *this;
+}
+
 std::optional<std::string> Query::optional_text(int column) const {
   if (is_null(column)) return std::nullopt;
   return text(column);

@@ -119,6 +119,9 @@ class Connection {
 class Query {
  public:
   Query(Connection& connection, const char* sql) : statement_(connection.prepared(sql)) {}
+  // A statement made for this one use.
+  Query(Connection& connection, const std::string& sql)
+      : own_(std::make_unique<SQLite::Statement>(connection.database(), sql)), statement_(*own_) {}
   ~Query();
   Query(const Query&) = delete;
   Query& operator=(const Query&) = delete;
@@ -129,11 +132,13 @@ class Query {
   Query& bind(const std::optional<std::string>& value);
   Query& bind(std::optional<std::string>&&) = delete;
   Query& bind_null();
+  // Back to before the first row, to be bound and run again.
+  Query& restart();
 
   // Whether there is a (further) row.
   bool step() { return statement_.executeStep(); }
-  // Runs a statement that gives no rows.
-  void run() { statement_.exec(); }
+  // Runs a statement that gives no rows. Returns how many it changed.
+  int run() { return statement_.exec(); }
 
   // The columns of the row, from 0.
   std::int64_t integer(int column) const { return statement_.getColumn(column).getInt64(); }
@@ -144,6 +149,7 @@ class Query {
   Timestamp time(int column) const;
 
  private:
+  const std::unique_ptr<SQLite::Statement> own_ = nullptr;
   SQLite::Statement& statement_;
   int next_ = 1;
 };

@@ -81,8 +81,255 @@ CREATE TABLE "twinchat_day" (
 ) WITHOUT ROWID;
 )sql";
 
+// What the lists and searches of Records stand on. `twinchat_index` says up to which rows it goes:
+// what has greater ids is not in it yet and is brought in later, in pauses of the writing, so that
+// a message costs nothing more than it did. What changes or deletes rows that are in it is seen by
+// triggers, whoever does it. twinchat_changed holds the sessions whose row has to be made anew.
+//
+// The search indexes keep no texts and no positions (a third of the space, see
+// tests/benchmarks): who searches looks at the rows that were found.
+constexpr char kCreateIndex[] = R"sql(
+CREATE TABLE "twinchat_index" (
+  "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
+  "last_session" bigint NOT NULL,
+  "last_message" bigint NOT NULL,
+  "sessions" bigint NOT NULL,
+  "messages" bigint NOT NULL,
+  "leads" bigint NOT NULL
+);
+INSERT INTO "twinchat_index" VALUES (1, 0, 0, 0, 0, 0);
+CREATE TABLE "twinchat_changed" ("id" integer NOT NULL PRIMARY KEY);
+CREATE TABLE "twinchat_session" (
+  "id" integer NOT NULL PRIMARY KEY,
+  "name" text NOT NULL,
+  "email" text NOT NULL,
+  "phone" text NOT NULL,
+  "created_at" datetime NOT NULL,
+  "updated_at" datetime NOT NULL,
+  "is_lead" bool NOT NULL,
+  "message_count" bigint NOT NULL,
+  "last_message" bigint NULL,
+  "searched" text NOT NULL
+);
+CREATE INDEX "twinchat_session_created" ON "twinchat_session" ("created_at", "id");
+CREATE INDEX "twinchat_session_updated" ON "twinchat_session" ("updated_at", "id");
+CREATE INDEX "twinchat_session_name" ON "twinchat_session" ("name", "id");
+CREATE INDEX "twinchat_session_email" ON "twinchat_session" ("email", "id");
+CREATE INDEX "twinchat_session_messages" ON "twinchat_session" ("message_count", "id");
+CREATE INDEX "twinchat_session_lead" ON "twinchat_session" ("updated_at", "id") WHERE "is_lead";
+CREATE INDEX "twinchat_session_phone" ON "twinchat_session" ("phone") WHERE "phone" <> '';
+CREATE VIRTUAL TABLE "twinchat_session_search" USING fts5(
+  "text", content='', tokenize='trigram', detail=none);
+CREATE VIRTUAL TABLE "twinchat_message_search" USING fts5(
+  "text", content='', tokenize='trigram', detail=none);
+CREATE TRIGGER "twinchat_session_added" AFTER INSERT ON "twinchat_session" BEGIN
+  UPDATE "twinchat_index" SET "sessions" = "sessions" + 1, "leads" = "leads" + new."is_lead";
+  INSERT INTO "twinchat_session_search" ("rowid", "text") VALUES (new."id", new."searched");
+END;
+CREATE TRIGGER "twinchat_session_edited" AFTER UPDATE ON "twinchat_session"
+WHEN old."searched" <> new."searched" OR old."is_lead" <> new."is_lead" BEGIN
+  UPDATE "twinchat_index" SET "leads" = "leads" + new."is_lead" - old."is_lead";
+  INSERT INTO "twinchat_session_search" ("twinchat_session_search", "rowid", "text")
+    VALUES ('delete', old."id", old."searched");
+  INSERT INTO "twinchat_session_search" ("rowid", "text") VALUES (new."id", new."searched");
+END;
+CREATE TRIGGER "twinchat_session_removed" AFTER DELETE ON "twinchat_session" BEGIN
+  UPDATE "twinchat_index" SET "sessions" = "sessions" - 1, "leads" = "leads" - old."is_lead";
+  INSERT INTO "twinchat_session_search" ("twinchat_session_search", "rowid", "text")
+    VALUES ('delete', old."id", old."searched");
+END;
+CREATE INDEX "twinchat_turn_unfinished" ON "twinchat_turn" ("id", "status")
+  WHERE "status" NOT IN ('pending', 'complete');
+CREATE TABLE "twinchat_statistics" (
+  "day" text NOT NULL PRIMARY KEY,
+  "figures" text NOT NULL
+) WITHOUT ROWID;
+)sql";
+
+// The triggers on the chat tables. None of them names another chat table: Django could then not
+// build that one anew. They go when Django builds such a table anew; then they are made
+// again, and the index with them.
+constexpr int kTriggerCount = 4;
+constexpr char kCountTriggers[] =
+    "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN "
+    "('twinchat_details_changed', 'twinchat_session_deleted', 'twinchat_message_changed', "
+    "'twinchat_message_deleted')";
+constexpr char kCreateTriggers[] = R"sql(
+DROP TRIGGER IF EXISTS "twinchat_details_changed";
+DROP TRIGGER IF EXISTS "twinchat_session_deleted";
+DROP TRIGGER IF EXISTS "twinchat_message_changed";
+DROP TRIGGER IF EXISTS "twinchat_message_deleted";
+CREATE TRIGGER "twinchat_details_changed"
+AFTER UPDATE OF "session_id", "user_name", "user_email", "user_phone" ON "chat_chatsession"
+WHEN old."user_name" IS NOT new."user_name" OR old."user_email" IS NOT new."user_email"
+  OR old."user_phone" IS NOT new."user_phone" OR old."session_id" IS NOT new."session_id"
+BEGIN
+  INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (new."id");
+END;
+CREATE TRIGGER "twinchat_session_deleted" AFTER DELETE ON "chat_chatsession" BEGIN
+  DELETE FROM "twinchat_session" WHERE "id" = old."id";
+  DELETE FROM "twinchat_changed" WHERE "id" = old."id";
+END;
+CREATE TRIGGER "twinchat_message_changed"
+AFTER UPDATE OF "id", "content", "session_id" ON "chat_message"
+WHEN old."id" <= (SELECT "last_message" FROM "twinchat_index") AND (old."content" <> new."content"
+  OR old."session_id" <> new."session_id" OR old."id" <> new."id")
+BEGIN
+  INSERT INTO "twinchat_message_search" ("twinchat_message_search", "rowid", "text")
+    VALUES ('delete', old."id", old."content");
+  INSERT INTO "twinchat_message_search" ("rowid", "text") VALUES (new."id", new."content");
+  INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (old."session_id"), (new."session_id");
+END;
+CREATE TRIGGER "twinchat_message_deleted" AFTER DELETE ON "chat_message"
+WHEN old."id" <= (SELECT "last_message" FROM "twinchat_index")
+BEGIN
+  INSERT INTO "twinchat_message_search" ("twinchat_message_search", "rowid", "text")
+    VALUES ('delete', old."id", old."content");
+  UPDATE "twinchat_index" SET "messages" = "messages" - 1;
+  INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (old."session_id");
+END;
+)sql";
+constexpr char kEmptyIndex[] = R"sql(
+DELETE FROM "twinchat_session";
+DELETE FROM "twinchat_changed";
+INSERT INTO "twinchat_session_search" ("twinchat_session_search") VALUES ('delete-all');
+INSERT INTO "twinchat_message_search" ("twinchat_message_search") VALUES ('delete-all');
+UPDATE "twinchat_index" SET "last_session" = 0, "last_message" = 0, "sessions" = 0,
+  "messages" = 0, "leads" = 0;
+)sql";
+
+// Who looks after the data. The log-ins reference no user: Django deletes users without knowing of
+// them, and a log-in without a user is none.
+constexpr char kCreateAccounts[] = R"sql(
+CREATE TABLE "twinchat_login" (
+  "token_hash" text NOT NULL PRIMARY KEY,
+  "user_id" bigint NOT NULL,
+  "csrf_token" text NOT NULL,
+  "created_at" datetime NOT NULL,
+  "seen_at" datetime NOT NULL,
+  "expires_at" datetime NOT NULL
+);
+CREATE INDEX "twinchat_login_user" ON "twinchat_login" ("user_id");
+CREATE TABLE "twinchat_token" (
+  "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "token_hash" text NOT NULL UNIQUE,
+  "user_id" bigint NOT NULL,
+  "name" text NOT NULL,
+  "created_at" datetime NOT NULL,
+  "expires_at" datetime NULL,
+  "last_used_at" datetime NULL
+);
+CREATE INDEX "twinchat_token_user" ON "twinchat_token" ("user_id");
+CREATE TABLE "twinchat_audit" (
+  "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "at" datetime NOT NULL,
+  "user" text NOT NULL,
+  "address" text NOT NULL,
+  "action" text NOT NULL,
+  "model" text NOT NULL,
+  "object_id" text NOT NULL,
+  "detail" text NOT NULL
+);
+CREATE INDEX "twinchat_audit_user" ON "twinchat_audit" ("user", "id");
+CREATE INDEX "twinchat_audit_object" ON "twinchat_audit" ("object_id", "id");
+CREATE TRIGGER "twinchat_audit_kept" BEFORE DELETE ON "twinchat_audit" BEGIN
+  SELECT RAISE(ABORT, 'the audit log is kept');
+END;
+CREATE TRIGGER "twinchat_audit_unchanged" BEFORE UPDATE ON "twinchat_audit" BEGIN
+  SELECT RAISE(ABORT, 'the audit log is not changed');
+END;
+)sql";
+
+constexpr char kFindUsers[] =
+    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
+
+// Django's own, as its migrations leave them, and a note that these were made, so that an existing
+// deployment's users work and Django can take over ours. Made for the first user only: where
+// there are none, Django can make its tables itself.
+constexpr char kCreateDjangoAccounts[] = R"sql(
+CREATE TABLE IF NOT EXISTS "django_content_type" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "app_label" varchar(100) NOT NULL, "model" varchar(100) NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS "django_content_type_app_label_model_76bd3d3b_uniq"
+  ON "django_content_type" ("app_label", "model");
+CREATE TABLE IF NOT EXISTS "auth_group" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "name" varchar(150) NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS "auth_permission" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "content_type_id" integer NOT NULL REFERENCES "django_content_type" ("id")
+    DEFERRABLE INITIALLY DEFERRED,
+  "codename" varchar(100) NOT NULL, "name" varchar(255) NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS "auth_permission_content_type_id_codename_01ab375a_uniq"
+  ON "auth_permission" ("content_type_id", "codename");
+CREATE INDEX IF NOT EXISTS "auth_permission_content_type_id_2f476e4b"
+  ON "auth_permission" ("content_type_id");
+CREATE TABLE IF NOT EXISTS "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "password" varchar(128) NOT NULL, "last_login" datetime NULL, "is_superuser" bool NOT NULL,
+  "username" varchar(150) NOT NULL UNIQUE, "last_name" varchar(150) NOT NULL,
+  "email" varchar(254) NOT NULL, "is_staff" bool NOT NULL, "is_active" bool NOT NULL,
+  "date_joined" datetime NOT NULL, "first_name" varchar(150) NOT NULL);
+CREATE TABLE IF NOT EXISTS "auth_group_permissions" (
+  "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "group_id" integer NOT NULL REFERENCES "auth_group" ("id") DEFERRABLE INITIALLY DEFERRED,
+  "permission_id" integer NOT NULL REFERENCES "auth_permission" ("id")
+    DEFERRABLE INITIALLY DEFERRED);
+CREATE UNIQUE INDEX IF NOT EXISTS "auth_group_permissions_group_id_permission_id_0cd325b0_uniq"
+  ON "auth_group_permissions" ("group_id", "permission_id");
+CREATE INDEX IF NOT EXISTS "auth_group_permissions_group_id_b120cbf9"
+  ON "auth_group_permissions" ("group_id");
+CREATE INDEX IF NOT EXISTS "auth_group_permissions_permission_id_84c5c92e"
+  ON "auth_group_permissions" ("permission_id");
+CREATE TABLE IF NOT EXISTS "auth_user_groups" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "user_id" integer NOT NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED,
+  "group_id" integer NOT NULL REFERENCES "auth_group" ("id") DEFERRABLE INITIALLY DEFERRED);
+CREATE UNIQUE INDEX IF NOT EXISTS "auth_user_groups_user_id_group_id_94350c0c_uniq"
+  ON "auth_user_groups" ("user_id", "group_id");
+CREATE INDEX IF NOT EXISTS "auth_user_groups_user_id_6a12ed8b" ON "auth_user_groups" ("user_id");
+CREATE INDEX IF NOT EXISTS "auth_user_groups_group_id_97559544" ON "auth_user_groups" ("group_id");
+CREATE TABLE IF NOT EXISTS "auth_user_user_permissions" (
+  "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "user_id" integer NOT NULL REFERENCES "auth_user" ("id") DEFERRABLE INITIALLY DEFERRED,
+  "permission_id" integer NOT NULL REFERENCES "auth_permission" ("id")
+    DEFERRABLE INITIALLY DEFERRED);
+CREATE UNIQUE INDEX IF NOT EXISTS "auth_user_user_permissions_user_id_permission_id_14a6b632_uniq"
+  ON "auth_user_user_permissions" ("user_id", "permission_id");
+CREATE INDEX IF NOT EXISTS "auth_user_user_permissions_user_id_a95ead1b"
+  ON "auth_user_user_permissions" ("user_id");
+CREATE INDEX IF NOT EXISTS "auth_user_user_permissions_permission_id_1fbb5f2c"
+  ON "auth_user_user_permissions" ("permission_id");
+CREATE TABLE IF NOT EXISTS "django_migrations" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "app" varchar(255) NOT NULL, "name" varchar(255) NOT NULL, "applied" datetime NOT NULL);
+WITH "made" ("app", "name") AS (VALUES
+  ('contenttypes', '0001_initial'),
+  ('contenttypes', '0002_remove_content_type_name'),
+  ('auth', '0001_initial'),
+  ('auth', '0002_alter_permission_name_max_length'),
+  ('auth', '0003_alter_user_email_max_length'),
+  ('auth', '0004_alter_user_username_opts'),
+  ('auth', '0005_alter_user_last_login_null'),
+  ('auth', '0006_require_contenttypes_0002'),
+  ('auth', '0007_alter_validators_add_error_messages'),
+  ('auth', '0008_alter_user_username_max_length'),
+  ('auth', '0009_alter_user_last_name_max_length'),
+  ('auth', '0010_alter_group_name_max_length'),
+  ('auth', '0011_update_proxy_permissions'),
+  ('auth', '0012_alter_user_first_name_max_length'))
+INSERT INTO "django_migrations" ("app", "name", "applied")
+  SELECT "app", "name", datetime('now') FROM "made" WHERE NOT EXISTS (
+    SELECT 1 FROM "django_migrations" AS m WHERE m."app" = "made"."app" AND m."name" = "made"."name");
+)sql";
+constexpr char kKnowPermissions[] = R"sql(
+INSERT OR IGNORE INTO "django_content_type" ("app_label", "model")
+  VALUES ('chat', 'chatsession'), ('chat', 'message');
+INSERT OR IGNORE INTO "auth_permission" ("content_type_id", "codename", "name")
+  SELECT c."id", a."action" || '_' || c."model", 'Can ' || a."action" || ' '
+    || CASE c."model" WHEN 'chatsession' THEN 'chat session' ELSE 'message' END
+  FROM (SELECT 'add' AS "action" UNION ALL SELECT 'change' UNION ALL SELECT 'delete'
+    UNION ALL SELECT 'view') AS a, "django_content_type" AS c
+  WHERE c."app_label" = 'chat' AND c."model" IN ('chatsession', 'message');
+)sql";
+
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array<const char*, 2> kMigrations{kCreateTurns, kCreateDays};
+constexpr std::array<const char*, 4> kMigrations{kCreateTurns, kCreateDays, kCreateIndex,
+                                                 kCreateAccounts};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =
@@ -224,7 +471,7 @@ int read_version(Connection& connection) {
 }  // namespace
 
 bool SchemaState::complete() const noexcept {
-  return has_sessions && has_messages && version == kVersion;
+  return has_sessions && has_messages && has_triggers && version == kVersion;
 }
 
 SchemaState inspect(Connection& connection) {
@@ -270,7 +517,28 @@ SchemaState inspect(Connection& connection) {
   if (state.has_messages) check_messages(connection);
   if (state.version > 0) check_turns(connection);
   if (has_days) check_columns(connection, "twinchat_day", {{"day"}, {"tokens"}});
+  state.has_triggers = has_triggers(connection);
   return state;
+}
+
+bool has_triggers(Connection& connection) {
+  Query query(connection, kCountTriggers);
+  return query.step() && query.integer(0) == kTriggerCount;
+}
+
+void make_index_anew(Connection& connection) {
+  connection.exec(kCreateTriggers);
+  connection.exec(kEmptyIndex);
+}
+
+bool has_users(Connection& connection) {
+  Query query(connection, kFindUsers);
+  return query.step();
+}
+
+void prepare_for_users(Connection& connection) {
+  if (!has_users(connection)) connection.exec(kCreateDjangoAccounts);
+  connection.exec(kKnowPermissions);
 }
 
 void check_pages(Connection& connection) {
@@ -299,6 +567,8 @@ void migrate(Connection& connection) {
         SQLite::Statement set_version(database, kSetVersion);
         set_version.bind(1, state.version + 1);
         set_version.exec();
+      } else if (!state.has_triggers) {
+        make_index_anew(connection);
       }
       connection.exec("COMMIT");
     } catch (...) {

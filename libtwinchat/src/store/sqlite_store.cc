@@ -15,18 +15,31 @@
 #include "store/process_owner.h"
 #include "store/sqlite_connection.h"
 #include "store/sqlite_readers.h"
+#include "store/sqlite_records.h"
+#include "store/sqlite_rows.h"
 #include "store/sqlite_schema.h"
 #include "store/sqlite_time.h"
 #include "store/sqlite_writer.h"
 #include "store/turn_rules.h"
+#include "twinchat/database.h"
 #include "twinchat/error.h"
 
 namespace twinchat {
 namespace {
 
 using sqlite::Connection;
+using sqlite::insert_message;
+using sqlite::insert_session;
+using sqlite::load_turn;
+using sqlite::no_such_session;
 using sqlite::Query;
+using sqlite::read_message;
+using sqlite::read_turn;
+using sqlite::sql_limit;
+using sqlite::stored_status;
 using sqlite::time_text;
+using sqlite::touch_session;
+using sqlite::update_session;
 
 // Bigger files are not looked through when they are opened: a start must not take seconds.
 constexpr std::int64_t kLargestCheckedFile = 32 << 20;
@@ -39,106 +52,15 @@ constexpr char kWriterSettings[] =
 constexpr char kReaderSettings[] =
     "PRAGMA wal_autocheckpoint=0; PRAGMA query_only=ON; PRAGMA cache_size=-512";
 
-Error no_such_session() {
-  return Error(ErrorCode::kNotFound, "There is no such session.");
-}
-Error no_such_turn() {
-  return Error(ErrorCode::kNotFound, "There is no such turn.");
-}
-
-// --- Sessions
-
-#define SESSION_COLUMNS "id, session_id, user_name, user_email, user_phone, created_at, updated_at"
-
-constexpr char kFindSession[] =
-    "SELECT " SESSION_COLUMNS " FROM chat_chatsession WHERE session_id = ?";
-constexpr char kInsertSession[] =
-    "INSERT INTO chat_chatsession (session_id, user_name, user_email, user_phone, created_at, "
-    "updated_at) VALUES (?, ?, ?, ?, ?, ?)";
-constexpr char kUpdateSession[] =
-    "UPDATE chat_chatsession SET user_name = ?, user_email = ?, user_phone = ?, updated_at = ? "
-    "WHERE id = ?";
-constexpr char kTouchSession[] = "UPDATE chat_chatsession SET updated_at = ? WHERE id = ?";
-
-std::optional<Session> find_session(Connection& connection, const std::string& session_id) {
-  Query query(connection, kFindSession);
-  query.bind(session_id);
-  if (!query.step()) return std::nullopt;
-  Session session;
-  session.id = query.integer(0);
-  session.session_id = query.text(1);
-  session.user = {query.optional_text(2), query.optional_text(3), query.optional_text(4)};
-  session.created_at = query.time(5);
-  session.updated_at = query.time(6);
-  return session;
-}
-
-Session insert_session(Connection& connection, const std::string& session_id,
-                       const UserDetails& user, Timestamp now) {
-  const std::string time = time_text(now);
-  Query query(connection, kInsertSession);
-  query.bind(session_id).bind(user.name).bind(user.email).bind(user.phone).bind(time).bind(time);
-  query.run();
-  Session session;
-  session.id = connection.database().getLastInsertRowid();
-  session.session_id = session_id;
-  session.user = user;
-  session.created_at = now;
-  session.updated_at = now;
-  return session;
-}
-
-// Brings the details and the time of the last change to the row.
-void update_session(Connection& connection, Session& session, const UserDetailsUpdate& update,
-                    Timestamp now) {
-  update.apply_to(session.user);
-  session.updated_at = now;
-  const std::string time = time_text(now);
-  Query query(connection, kUpdateSession);
-  query.bind(session.user.name).bind(session.user.email).bind(session.user.phone).bind(time);
-  query.bind(session.id).run();
-}
-
-void touch_session(Connection& connection, std::int64_t id, Timestamp now) {
-  const std::string time = time_text(now);
-  Query query(connection, kTouchSession);
-  query.bind(time).bind(id).run();
-}
-
 // --- Messages
 
 constexpr char kMessages[] =
     "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM "
     "chat_chatsession WHERE session_id = ?) AND id > ? ORDER BY id LIMIT ?";
-constexpr char kInsertMessage[] =
-    "INSERT INTO chat_message (content, is_bot, created_at, session_id) VALUES (?, ?, ?, ?)";
-
-Message insert_message(Connection& connection, std::int64_t session, const std::string& text,
-                       bool is_bot, Timestamp now) {
-  const std::string time = time_text(now);
-  Query query(connection, kInsertMessage);
-  query.bind(text).bind(is_bot ? 1 : 0).bind(time).bind(session).run();
-  return {connection.database().getLastInsertRowid(), text, is_bot, now};
-}
-
-// LIMIT's way to say "all" is a negative number.
-std::int64_t sql_limit(std::size_t limit) {
-  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
-  return static_cast<std::int64_t>(std::min(limit, kMost));
-}
 
 // --- Turns
 
-#define TURN_QUERY                                                                                \
-  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "               \
-  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "           \
-  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, "   \
-  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at, s.id FROM chat_message AS q " \
-  "JOIN twinchat_turn AS t ON t.user_message_id = q.id JOIN chat_chatsession AS s ON s.id = "     \
-  "q.session_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
-
-constexpr char kTurn[] = TURN_QUERY "WHERE t.id = ?";
-constexpr char kNewestTurns[] = TURN_QUERY
+constexpr char kNewestTurns[] = TWINCHAT_TURN_QUERY
     "WHERE q.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
     "ORDER BY q.id DESC LIMIT ?";
 constexpr char kTurnByKey[] =
@@ -163,6 +85,8 @@ constexpr char kFinishTurn[] =
     "block_reason = ?, model = ?, model_version = ?, response_id = ?, prompt_tokens = ?, "
     "cached_tokens = ?, output_tokens = ?, thought_tokens = ?, total_tokens = ?, latency_ms = ?, "
     "attempts = ?, error_code = ?, finished_at = ? WHERE id = ?";
+// For what is listed: no message says that updated_at has moved.
+constexpr char kChangedSession[] = "INSERT OR IGNORE INTO twinchat_changed (id) VALUES (?)";
 constexpr char kPendingTurns[] =
     "SELECT id, owner, expires_at FROM twinchat_turn WHERE status = 'pending'";
 constexpr char kInterruptTurn[] =
@@ -194,46 +118,6 @@ void add_tokens(Connection& connection, std::int64_t tokens, Timestamp now) {
   if (tokens == 0) return;
   const std::string day = day_of(now);
   Query(connection, kAddTokens).bind(day).bind(tokens).run();
-}
-
-TurnStatus stored_status(const std::string& text) {
-  if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
-  throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
-}
-
-Message read_message(const Query& query, int column) {
-  return {query.integer(column), query.text(column + 1), query.integer(column + 2) != 0,
-          query.time(column + 3)};
-}
-
-Turn read_turn(const Query& query) {
-  Turn turn;
-  turn.id = query.integer(0);
-  turn.session_id = query.text(1);
-  turn.status = stored_status(query.text(2));
-  turn.finish_reason_raw = query.text(3);
-  turn.finish_reason = finish_reason_from(turn.finish_reason_raw);
-  turn.block_reason = query.text(4);
-  turn.model = query.text(5);
-  turn.model_version = query.text(6);
-  turn.response_id = query.text(7);
-  turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
-                query.integer(12)};
-  turn.latency = std::chrono::milliseconds(query.integer(13));
-  turn.attempts = static_cast<int>(query.integer(14));
-  turn.error_code = query.text(15);
-  turn.user_message = read_message(query, 16);
-  if (!query.is_null(20)) turn.answer = read_message(query, 20);
-  return turn;
-}
-
-// The session's row goes to `session` where that is wanted. kNotFound.
-Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = nullptr) {
-  Query query(connection, kTurn);
-  query.bind(id);
-  if (!query.step()) throw no_such_turn();
-  if (session != nullptr) *session = query.integer(24);
-  return read_turn(query);
 }
 
 // --- What is sent to the model again
@@ -279,7 +163,7 @@ class SqliteStore final : public Store {
                          Timestamp now) override {
     const std::string key(session_id);
     return writer_.run([&](Connection& connection) {
-      if (twinchat::find_session(connection, key)) {
+      if (sqlite::find_session(connection, key)) {
         throw Error(ErrorCode::kAlreadyExists, "A session with this id exists already.");
       }
       return insert_session(connection, key, user, now);
@@ -289,16 +173,17 @@ class SqliteStore final : public Store {
   std::optional<Session> find_session(std::string_view session_id) override {
     const std::string key(session_id);
     return readers_.run(
-        [&](Connection& connection) { return twinchat::find_session(connection, key); });
+        [&](Connection& connection) { return sqlite::find_session(connection, key); });
   }
 
   Session update_user(std::string_view session_id, const UserDetailsUpdate& update,
                       Timestamp now) override {
     const std::string key(session_id);
     return writer_.run([&](Connection& connection) {
-      std::optional<Session> session = twinchat::find_session(connection, key);
+      std::optional<Session> session = sqlite::find_session(connection, key);
       if (!session) throw no_such_session();
       update_session(connection, *session, update, now);
+      Query(connection, kChangedSession).bind(session->id).run();
       return std::move(*session);
     });
   }
@@ -387,6 +272,10 @@ class SqliteStore final : public Store {
     return turns;
   }
 
+  sqlite::Writer& writer() noexcept { return writer_; }
+  sqlite::Readers& readers() noexcept { return readers_; }
+  HistoryCache& history() noexcept { return history_; }
+
   void check() override {
     find_session({});
     if (!writer_.refuses()) return;
@@ -407,7 +296,7 @@ class SqliteStore final : public Store {
   }
 
   BegunTurn begin(Connection& connection, const NewTurn& turn) const {
-    std::optional<Session> session = twinchat::find_session(connection, turn.session_id);
+    std::optional<Session> session = sqlite::find_session(connection, turn.session_id);
     if (!session && !turn.create_session) throw no_such_session();
     if (!session) session = insert_session(connection, turn.session_id, {}, turn.now);
 
@@ -692,10 +581,8 @@ class SqliteStore final : public Store {
   sqlite::Readers readers_;
 };
 
-}  // namespace
-
-std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
-                                         const SqliteStoreOptions& options) {
+std::shared_ptr<SqliteStore> open_file(const std::filesystem::path& file,
+                                       const SqliteStoreOptions& options) {
   if (file.empty()) throw Error(ErrorCode::kInvalidArgument, "The database file has no name.");
   if (options.on_warning && sqlite::has_wal_reset_fault(SQLite::getLibVersionNumber())) {
     options.on_warning(
@@ -714,15 +601,29 @@ std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
                 {.diagnostic = absolute.string()});
   }
   try {
-    return sqlite::translated(absolute, [&]() -> std::shared_ptr<Store> {
-      return std::make_shared<SqliteStore>(absolute, options);
-    });
+    return sqlite::translated(absolute,
+                              [&] { return std::make_shared<SqliteStore>(absolute, options); });
   } catch (const Error& error) {
     ErrorDetails details = error.details();
     details.diagnostic =
         absolute.string() + (details.diagnostic.empty() ? "" : ": " + details.diagnostic);
     throw Error(error.code(), error.what(), std::move(details));
   }
+}
+
+}  // namespace
+
+std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
+                                         const SqliteStoreOptions& options) {
+  return open_file(file, options);
+}
+
+Database open_sqlite_database(const std::filesystem::path& file,
+                              const SqliteStoreOptions& options) {
+  const std::shared_ptr<SqliteStore> store = open_file(file, options);
+  const sqlite::OpenFile open{std::filesystem::absolute(file), store->writer(), store->readers(),
+                              store->history(), store};
+  return {store, sqlite::make_records(open), sqlite::make_accounts(open)};
 }
 
 }  // namespace twinchat

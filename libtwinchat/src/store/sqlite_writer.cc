@@ -9,6 +9,7 @@ namespace {
 constexpr char kBeginWrite[] = "BEGIN IMMEDIATE";
 constexpr char kCommit[] = "COMMIT";
 constexpr char kRollBack[] = "ROLLBACK";
+constexpr char kEmptyLog[] = "PRAGMA wal_checkpoint(TRUNCATE)";
 constexpr char kSavepoint[] = "SAVEPOINT job";
 constexpr char kRelease[] = "RELEASE job";
 constexpr char kUndo[] = "ROLLBACK TO job";
@@ -155,12 +156,24 @@ std::optional<Error> Writer::commit() {
   if (!connection_->in_transaction()) return std::nullopt;  // the only job failed and is undone
   try {
     Query(*connection_, kCommit).run();
-    if (!connection_->file_moved()) return std::nullopt;
+    if (!connection_->file_moved()) {
+      if (empty_log_) empty_log();
+      return std::nullopt;
+    }
     lost_ = true;
     return Error(ErrorCode::kUnavailable, "The database file is not there.", {.retryable = true});
   } catch (const SQLite::Exception& exception) {
     lost_ = is_lost(exception);
     return to_error(exception, file_);
+  }
+}
+
+// What was committed is committed, whatever becomes of this.
+void Writer::empty_log() {
+  try {
+    Query checkpoint(*connection_, kEmptyLog);
+    empty_log_ = !checkpoint.step() || checkpoint.integer(0) != 0;
+  } catch (const SQLite::Exception&) {
   }
 }
 

@@ -48,6 +48,10 @@ class Writer {
     return std::move(*result);
   }
 
+  // To be called by an operation: behind the commit that holds it, the log is brought into the
+  // database and emptied, with the next commit if a reader is in the way now.
+  void empty_log_after_commit() noexcept { empty_log_ = true; }
+
   // Whether the database refused the last write, and none has succeeded since.
   bool refuses() const noexcept { return refuses_; }
 
@@ -82,6 +86,7 @@ class Writer {
   Error current_error() const;
   std::optional<Error> run_one(Job& job, bool alone);
   std::optional<Error> commit();
+  void empty_log();
   void roll_back() noexcept;
 
   const std::filesystem::path file_;
@@ -91,6 +96,7 @@ class Writer {
   // Held by the leader alone, from one leader to the next under the mutex.
   std::unique_ptr<Connection> connection_;
   bool lost_ = false;
+  bool empty_log_ = false;
   std::atomic<bool> refuses_{false};
 
   std::mutex mutex_;

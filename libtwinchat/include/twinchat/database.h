@@ -1,0 +1,36 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "twinchat/accounts.h"
+#include "twinchat/export.h"
+#include "twinchat/records.h"
+#include "twinchat/sqlite_store.h"
+#include "twinchat/store.h"
+
+namespace twinchat {
+
+// One database in its three roles. They work on the same data and each keeps it open.
+struct Database {
+  std::shared_ptr<Store> store;        // for chats
+  std::shared_ptr<Records> records;    // for those who look after them
+  std::shared_ptr<Accounts> accounts;  // and who those are
+};
+
+// As open_store().
+TWINCHAT_EXPORT Database open_database(std::string_view url);
+
+// As open_sqlite_store(). Users are those of Django's auth_user; it and the tables of its
+// permissions are made the same way with the first user when they are absent. A search index is
+// kept by a thread of the records, in pauses of the writing, so that chats do not wait for it; it
+// takes about as much space again as the messages, and minutes to be made for a large database that
+// had none.
+TWINCHAT_EXPORT Database open_sqlite_database(const std::filesystem::path& file,
+                                              const SqliteStoreOptions& options = {});
+
+// As make_memory_store().
+TWINCHAT_EXPORT Database make_memory_database();
+
+}  // namespace twinchat

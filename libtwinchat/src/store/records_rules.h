@@ -1,0 +1,52 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "twinchat/error.h"
+#include "twinchat/records.h"
+
+namespace twinchat {
+
+// What Records decides the same way over every store.
+
+Error changed_meanwhile();
+Error no_such_message();
+// kFailedPrecondition for what would leave nobody who may do everything.
+Error last_superuser();
+
+// The sort of the query, or what stands for none.
+std::vector<SessionSort> sort_of(const SessionQuery& query);
+
+// The values of a session that sorts compare, byte by byte; numbers with leading zeros.
+struct SortKeys {
+  std::string updated, created, name, email, messages;
+  const std::string& by(SessionOrder order) const;
+};
+
+// Whether a row with these values stands before one with those, in that order.
+bool stands_before(const std::vector<std::string>& values, std::int64_t id,
+                   const std::vector<std::string>& other_values, std::int64_t other_id,
+                   const std::vector<SessionSort>& sort);
+
+// A number as text whose order is that of the numbers.
+std::string padded(std::int64_t number);
+
+// kInvalidArgument unless first <= last and not more than 366 days.
+void check_days(std::chrono::sys_days first, std::chrono::sys_days last);
+
+// Counts one turn into its day; its latency goes to `latencies` when an answer came of it.
+void add_turn(DayStatistics& day, TurnStatus status, const Usage& usage,
+              std::chrono::milliseconds latency, std::vector<std::int64_t>& latencies);
+
+// Percentiles by nearest rank; nullopt without values. Changes the order of the values.
+std::optional<DayStatistics::Latency> percentiles(std::vector<std::int64_t>& latencies);
+
+// Those of the query, or all of which there is a list. kInvalidArgument for others.
+std::vector<TurnStatus> statuses_of(const TurnQuery& query);
+
+// kInvalidArgument unless exactly one is set.
+void check_person(const PersonName& person);
+
+}  // namespace twinchat

@@ -1,0 +1,23 @@
+#include "admin/admin.h"
+
+#include <utility>
+
+#include "admin/web_files.h"
+
+namespace twinchat::server {
+
+Admin::Admin(std::shared_ptr<Records> records, std::shared_ptr<Accounts> accounts,
+             const RequestLimits& limits, AdminOptions options)
+    : records_(std::move(records)),
+      accounts_(std::move(accounts)),
+      gate_(*accounts_, limits, std::move(options.trusted_proxies)),
+      account_routes_(*accounts_, gate_, limits),
+      record_routes_(*records_, *accounts_, gate_, std::move(options.records)) {}
+
+void Admin::add_to(Router& router) {
+  account_routes_.add_to(router);
+  record_routes_.add_to(router);
+  add_web_files(router, web_files());
+}
+
+}  // namespace twinchat::server
