@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,42 +16,17 @@ import pytest
 import twinchat
 
 
-class StandIn:
-    """A running gemini-standin; its README says how it answers and how it is scripted."""
+sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "support" / "python"))
+import started  # noqa: E402
 
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [os.environ["GEMINI_STANDIN"]], stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout
-        found = re.search(r"http://127\.0\.0\.1:\d+", self.process.stdout.readline())
-        assert found, "gemini-standin did not start"
-        self.base_url = found[0]
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-        assert self.process.stdout
-        self.process.stdout.close()
-
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base_url + path, data=data, method=method)
-        with urllib.request.urlopen(request) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def script(self, *replies: dict[str, Any]) -> None:
-        self._ask("POST", "/_script", {"replies": replies})
-
-    def requests(self) -> Any:
-        return self._ask("GET", "/_requests")
-
-    def stats(self) -> Any:
-        return self._ask("GET", "/_stats")
+class StandIn(started.StandIn):
+    """One that all tests ask, one after the other."""
 
     def reset(self) -> None:
-        self._ask("DELETE", "/_script")
+        """Forgets script and calls, and sets the counters to zero."""
+        request = urllib.request.Request(self.url + "/_script", method="DELETE")
+        urllib.request.urlopen(request).close()
 
 
 def wait_until(holds: Callable[[], Any], what: str = "it") -> None:
@@ -65,9 +39,8 @@ def wait_until(holds: Callable[[], Any], what: str = "it") -> None:
 
 @pytest.fixture(scope="session")
 def running_standin() -> Iterator[StandIn]:
-    standin = StandIn()
-    yield standin
-    standin.stop()
+    with StandIn(os.environ["GEMINI_STANDIN"], None, None) as standin:
+        yield standin
 
 
 @pytest.fixture
@@ -79,7 +52,7 @@ def standin(running_standin: StandIn) -> StandIn:
 @pytest.fixture
 def model(standin: StandIn) -> twinchat.Model:
     return twinchat.make_gemini_model(
-        api_key="key", base_url=standin.base_url, retry=twinchat.RetryOptions(max_attempts=1)
+        api_key="key", base_url=standin.url, retry=twinchat.RetryOptions(max_attempts=1)
     )
 
 

@@ -85,7 +85,7 @@ def test_a_limit_of_time_says_which(assistant, session_id, standin):
 
 
 def test_a_refused_key_is_told_without_the_key(store, standin):
-    model = twinchat.make_gemini_model(api_key="bad-key", base_url=standin.base_url)
+    model = twinchat.make_gemini_model(api_key="bad-key", base_url=standin.url)
     with twinchat.Assistant(store, model) as assistant:
         session = assistant.create_session()
         with pytest.raises(twinchat.TwinchatError) as raised:

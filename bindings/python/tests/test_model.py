@@ -254,14 +254,14 @@ def test_one_may_stand_in_front_of_the_librarys_own(model, standin):
 
 
 def test_a_bearer_token_is_asked_for(standin):
-    model = twinchat.make_gemini_model(bearer_token=lambda: "tok", base_url=standin.base_url)
+    model = twinchat.make_gemini_model(bearer_token=lambda: "tok", base_url=standin.url)
     send(model)
     assert standin.requests()[-1]["headers"]["authorization"] == "Bearer tok"
 
     def failing():
         raise KeyError("no token")
 
-    model = twinchat.make_gemini_model(bearer_token=failing, base_url=standin.base_url)
+    model = twinchat.make_gemini_model(bearer_token=failing, base_url=standin.url)
     with pytest.raises(twinchat.Unknown) as raised:
         send(model)
     assert isinstance(raised.value.__cause__, KeyError)
@@ -271,7 +271,7 @@ def test_the_breaker_tells(standin):
     told = []
     model = twinchat.make_gemini_model(
         api_key="key",
-        base_url=standin.base_url,
+        base_url=standin.url,
         retry=twinchat.RetryOptions(max_attempts=1),
         breaker=twinchat.BreakerOptions(min_calls=2, failure_ratio=0.5),
         on_breaker=lambda *change: told.append(change),

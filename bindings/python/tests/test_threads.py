@@ -140,7 +140,7 @@ def test_the_interpreter_ends_with_sends_under_way(database, standin, model, beg
         + "\nwhile not assistant.history('s'): time.sleep(0.002)\n"
         + "time.sleep(0.05)\n",
         str(database),
-        standin.base_url,
+        standin.url,
     )
     assert ended.returncode == 0, ended.stderr
     assert "Fatal" not in ended.stderr
@@ -163,7 +163,7 @@ threading.Thread(target=ask, daemon=True).start()
 time.sleep(0.2)
 """,
         str(database),
-        standin.base_url,
+        standin.url,
     )
     assert ended.returncode == 0, ended.stderr
 
@@ -193,7 +193,7 @@ with twinchat.Assistant(store(), {model}) as assistant:
         print("interrupted", flush=True)
 """,
             str(database),
-            standin.base_url,
+            standin.url,
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -224,7 +224,7 @@ except KeyboardInterrupt:
     sys.exit(7)
 """,
             str(database),
-            standin.base_url,
+            standin.url,
         ]
     )
     wait_until(lambda: standin.stats()["in_flight"] == 1)
@@ -278,7 +278,7 @@ if not ended:
 print("child:", status if ended else "hangs", assistant.in_flight())
 """,
         str(database),
-        standin.base_url,
+        standin.url,
     )
     assert ended.stdout.splitlines()[-1:] == ["child: 0 2"], ended.stdout + ended.stderr
     assert ended.returncode == 0, ended.stderr
