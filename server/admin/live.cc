@@ -12,7 +12,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxStreams = 64;
 constexpr std::chrono::seconds kInterval{1};
-constexpr std::chrono::minutes kLongest{10};
+constexpr std::chrono::minutes kLongestStream{10};
 // Of a conversation, looked at every time: enough for what may still change.
 constexpr std::size_t kWindow = 50;
 
@@ -24,7 +24,7 @@ struct LiveConversations::Watched {
   std::shared_ptr<LateAnswer> answer;
   std::shared_ptr<EventStream> events;
   std::function<bool()> still_allowed;
-  Clock::time_point ends = Clock::now() + kLongest;
+  Clock::time_point ends = Clock::now() + kLongestStream;
   std::map<std::int64_t, Json> turns = {};  // as they were shown, by message
   std::optional<Json> session = {};
 };
@@ -36,18 +36,20 @@ LiveConversations::LiveConversations(Records& records, std::chrono::milliseconds
 
 LiveConversations::~LiveConversations() {
   stop();
+  thread_.join();
 }
 
 void LiveConversations::stop() {
-  thread_.request_stop();
-  if (thread_.joinable()) thread_.join();
-  std::lock_guard lock(mutex_);
-  stopped_ = true;
-  for (const auto& watched : watched_) {
-    watched->events->end();
-    watched->answer->stream_ended(watched->events->bytes());
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
   }
-  watched_.clear();
+  thread_.request_stop();
+}
+
+void LiveConversations::end(Watched& watched) {
+  watched.events->end();
+  watched.answer->stream_ended(watched.events->bytes());
 }
 
 void LiveConversations::open(Call& call, const std::string& session_id, std::int64_t after,
@@ -121,10 +123,7 @@ void LiveConversations::run(std::stop_token stop) {
       } catch (const Error&) {
         // The database may be back the next time.
       }
-      if (!goes_on) {
-        watched->events->end();
-        watched->answer->stream_ended(watched->events->bytes());
-      }
+      if (!goes_on) end(*watched);
       return !goes_on;
     });
     std::unique_lock lock(mutex_);
@@ -132,6 +131,9 @@ void LiveConversations::run(std::stop_token stop) {
     for (auto& watched : mine) watched_.push_back(std::move(watched));
     wake_.wait_for(lock, stop, kInterval, [] { return false; });
   }
+  std::lock_guard lock(mutex_);
+  for (const auto& watched : watched_) end(*watched);
+  watched_.clear();
 }
 
 }  // namespace twinchat::server

@@ -33,7 +33,7 @@ class LiveConversations {
   void open(Call& call, const std::string& session_id, std::int64_t after,
             std::function<bool()> still_allowed);
 
-  // Ends all streams.
+  // Has all streams end soon; no others are opened. Does not wait.
   void stop();
 
  private:
@@ -41,6 +41,7 @@ class LiveConversations {
 
   void run(std::stop_token stop);
   bool look(Watched& watched);
+  static void end(Watched& watched);
 
   Records& records_;
   Heartbeat heartbeat_;

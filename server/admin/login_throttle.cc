@@ -9,15 +9,15 @@ namespace {
 constexpr std::size_t kMaxEntries = 10'000;
 constexpr int kFreeOfName = 3;
 constexpr int kFreeOfAddress = 20;
-constexpr std::chrono::seconds kLongest{900};
+constexpr std::chrono::seconds kLongestWait{900};
 constexpr double kAllPerMinute = 60;
 
 std::chrono::seconds wait_after(int failures, int free) {
   if (failures < free) return std::chrono::seconds(0);
-  return std::min(kLongest, std::chrono::seconds(1LL << std::min(failures - free, 20)));
+  return std::min(kLongestWait, std::chrono::seconds(1LL << std::min(failures - free, 20)));
 }
 
-std::string text_of(const IpAddress& address) {
+std::string network_text(const IpAddress& address) {
   const IpAddress network = address.network();
   return {reinterpret_cast<const char*>(network.bytes.data()), network.bytes.size()};
 }
@@ -27,7 +27,7 @@ std::string text_of(const IpAddress& address) {
 std::optional<std::chrono::seconds> LoginThrottle::attempt(std::string_view username,
                                                            const IpAddress& address,
                                                            Clock::time_point now) {
-  const std::string network = text_of(address);
+  const std::string network = network_text(address);
   const std::uint64_t address_key = hash_(network);
   const std::uint64_t name_key = hash_(network + std::string(username));
   std::lock_guard lock(mutex_);
@@ -48,7 +48,7 @@ std::optional<std::chrono::seconds> LoginThrottle::attempt(std::string_view user
 }
 
 void LoginThrottle::succeeded(std::string_view username, const IpAddress& address) {
-  const std::string network = text_of(address);
+  const std::string network = network_text(address);
   const std::uint64_t address_key = hash_(network);
   const std::uint64_t name_key = hash_(network + std::string(username));
   std::lock_guard lock(mutex_);

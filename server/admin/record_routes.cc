@@ -96,7 +96,7 @@ std::string version_in(const Json& body) {
   return found == body.end() ? std::string() : text_of(*found).value_or("");
 }
 
-Json to_json(const Erased& erased) {
+Json erased_json(const Erased& erased) {
   return {{"deleted", {{"sessions", erased.sessions}, {"messages", erased.messages}}}};
 }
 
@@ -226,7 +226,7 @@ void RecordRoutes::overview(Call& call, const Operator& who) {
   json["recent_actions"] = Json::array();
   AuditQuery mine{.user = who.user.username, .changes_only = true, .limit = 10};
   for (const AuditEntry& action : accounts_.audit(mine).rows) {
-    json["recent_actions"].push_back(server::to_json(action));
+    json["recent_actions"].push_back(to_json(action));
   }
   call.answer(200, json);
 }
@@ -235,7 +235,7 @@ void RecordRoutes::statistics(Call& call, const Operator&) {
   const Days days = days_of(parameters_of(call));
   Json rows = Json::array();
   for (const DayStatistics& day : records_.statistics(days.first, days.last)) {
-    rows.push_back(server::to_json(day));
+    rows.push_back(to_json(day));
   }
   Json prices = nullptr;
   if (options_.prices) {
@@ -351,7 +351,7 @@ void RecordRoutes::delete_sessions(Call& call, const Operator& who) {
   const AuditEntry audit =
       entry(call, who, "delete", "session", ids.size() == 1 ? ids.front() : std::string(),
             fmt::format("{} sessions, {}", ids.size(), how));
-  call.answer(200, to_json(delete_in_steps(ids, audit, false)));
+  call.answer(200, erased_json(delete_in_steps(ids, audit, false)));
 }
 
 void RecordRoutes::conversation(Call& call, const Operator& who) {
@@ -363,7 +363,7 @@ void RecordRoutes::conversation(Call& call, const Operator& who) {
   const bool earlier = found.size() > limit;
   if (earlier) found.erase(found.begin());
   Json shown = Json::array();
-  for (const Utterance& one : found) shown.push_back(server::to_json(one));
+  for (const Utterance& one : found) shown.push_back(to_json(one));
   record(call, who, "view", "session", row.session.session_id, "conversation");
   call.answer(200, {{"messages", std::move(shown)}, {"earlier", earlier}});
 }
@@ -391,7 +391,7 @@ void RecordRoutes::history(Call& call, const Operator&) {
   const SessionRow row = found_session(call);
   const AuditQuery query{.object_id = row.session.session_id, .changes_only = true, .limit = 200};
   Json rows = Json::array();
-  for (const AuditEntry& one : accounts_.audit(query).rows) rows.push_back(server::to_json(one));
+  for (const AuditEntry& one : accounts_.audit(query).rows) rows.push_back(to_json(one));
   call.answer(200, {{"results", std::move(rows)}});
 }
 
@@ -570,7 +570,7 @@ void RecordRoutes::erase_person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(body)));
   const AuditEntry audit =
       entry(call, who, "erase", "session", "", fmt::format("{} sessions", ids.size()));
-  call.answer(200, to_json(delete_in_steps(ids, audit, true)));
+  call.answer(200, erased_json(delete_in_steps(ids, audit, true)));
 }
 
 Erased RecordRoutes::delete_in_steps(const std::vector<std::string>& ids, const AuditEntry& audit,
@@ -799,7 +799,7 @@ Json RecordRoutes::session_with_messages(const SessionRow& row) {
   for (Utterance& one : records_.conversation(row.session.session_id, 0, SIZE_MAX)) {
     messages.push_back(std::move(one.message));
   }
-  return server::to_json(row.session, messages);
+  return to_json(row.session, messages);
 }
 
 AuditEntry RecordRoutes::entry(const Call& call, const Operator& who, std::string action,
