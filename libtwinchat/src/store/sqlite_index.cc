@@ -43,14 +43,17 @@ constexpr char kPutSession[] =
     "excluded.is_lead, message_count = excluded.message_count, last_message = "
     "excluded.last_message, searched = excluded.searched";
 constexpr char kDropSession[] = "DELETE FROM twinchat_session WHERE id = ?";
-constexpr char kNewestId[] = "SELECT max(id) FROM chat_message";
+// Moves whenever something is added.
+constexpr char kNewest[] =
+    "SELECT coalesce((SELECT max(id) FROM chat_message), 0) + "
+    "coalesce((SELECT max(id) FROM chat_chatsession), 0)";
 
 // Before a reading, and in one transaction of the thread.
 constexpr std::size_t kRowsAtOnce = 500;
 constexpr std::size_t kRowsInPauses = 100;
 constexpr std::chrono::milliseconds kIdle{500};
 constexpr std::chrono::seconds kAfterError{5};
-constexpr int kShareUnderLoad = 20;
+constexpr int kShareUnderLoad = 50;
 
 void put_session(Connection& connection, std::int64_t id) {
   std::optional<Session> session;
@@ -165,7 +168,7 @@ void IndexKeeper::run(std::stop_token stop) {
       bool lost_triggers = false;
       const bool behind = readers_.run([&](Connection& connection) {
         lost_triggers = !has_triggers(connection);
-        Query query(connection, kNewestId);
+        Query query(connection, kNewest);
         newest = query.step() ? query.integer(0) : 0;
         return is_index_behind(connection);
       });

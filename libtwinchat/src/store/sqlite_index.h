@@ -20,7 +20,7 @@ bool bring_into_index(Connection& connection, std::size_t rows);
 
 // Keeps the index of Records up with the chat tables: a little before every reading that wants it,
 // and by a thread of its own in pauses of the writing. While others write, that thread takes a
-// twentieth of the writer's time at most.
+// fiftieth of the writer's time at most.
 //
 // Thread safety: catch_up() from any thread.
 class IndexKeeper {
