@@ -25,6 +25,30 @@ const payloads = [
 ];
 const all = payloads.join('\n');
 
+test('What must never happen on a page is heard when it does', async () => {
+  const { context, page } = await operator(people.vera);
+  await open(page, '/');
+  await page.evaluate(() => {
+    const script = document.createElement('script');
+    script.textContent = 'xss("inline")';
+    document.body.append(script);
+    document.body.insertAdjacentHTML('beforeend', '<p style="color: red">inline</p>');
+    new Image().src = 'http://127.0.0.1:1/pixel.png';
+    window.xss('by hand');
+  });
+  const heard = (pattern) => fixture.offences.some((what) => pattern.test(what));
+  const wanted = [/violated: script-src/, /violated: style-src/, /violated: img-src/, /by hand/];
+  for (let frame = 0; frame < 1000 && !wanted.every(heard); ++frame) {
+    await page.evaluate(() => new Promise(requestAnimationFrame));
+  }
+  assert.ok(wanted.every(heard), fixture.offences.join('\n'));
+  // The policy has kept the script from running.
+  assert.ok(!heard(/ran: inline/));
+  fixture.offences.length = 0;
+  await context.close();
+  fixture.offences.length = 0;
+});
+
 test("No visitor's text is ever more than text, in any field on any page", async () => {
   const { programs, root } = fixture;
   // Rows of an older program, which checked nothing: no field is too odd for them.
