@@ -949,7 +949,8 @@ class SqliteRecords final : public Records {
     std::int64_t last = 0;
     bool all = true;
     while (rows.step()) {
-      if (++looked_at > kMessagesLookedAt || (matching > sql_limit(query.limit) && words.empty())) {
+      if (++looked_at > kMessagesLookedAt ||
+          (matching > sql_limit(query.limit) && words.empty() && sessions.empty())) {
         if (page.next.empty()) page.next = pack_cursor(last);
         all = false;
         break;
