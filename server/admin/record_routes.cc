@@ -580,7 +580,10 @@ Erased RecordRoutes::delete_in_steps(const std::vector<std::string>& ids, const 
     const std::size_t end = std::min(ids.size(), at + kDeletedAtOnce);
     const std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
                                         ids.begin() + static_cast<std::ptrdiff_t>(end));
-    const Erased done = erase ? records_.erase(some, audit) : records_.delete_sessions(some, audit);
+    // Each step is a transaction with a line of its own in the log.
+    AuditEntry step = audit;
+    if (ids.size() > kDeletedAtOnce) step.detail += fmt::format(", {} to {}", at + 1, end);
+    const Erased done = erase ? records_.erase(some, step) : records_.delete_sessions(some, step);
     all.sessions += done.sessions;
     all.messages += done.messages;
   }
