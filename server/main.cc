@@ -11,12 +11,11 @@
 namespace {
 
 // glibc gives threads heaps of their own, eight for each processor, and each keeps what a burst of
-// large answers once needed. As many as can be in use at the same time are enough, and large blocks
-// go back to the system.
+// large answers once needed. Two for each are enough, and large blocks go back to the system.
 void keep_memory_small() {
 #ifdef __GLIBC__
   const unsigned processors = std::clamp(std::thread::hardware_concurrency(), 2u, 1024u);
-  mallopt(M_ARENA_MAX, static_cast<int>(processors));
+  mallopt(M_ARENA_MAX, static_cast<int>(2 * processors));
   mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
 }
