@@ -132,6 +132,24 @@ def test_a_refusal_is_an_answer(store, model, standin):
     assert turn.status is twinchat.TurnStatus.BLOCKED
     assert turn.text == "I would rather not."
     assert turn.block_reason == "SAFETY"
+    with pytest.raises(twinchat.Blocked) as raised:
+        turn.raise_for_status()
+    assert str(raised.value) == "The model refused to answer."
+    assert raised.value.reason == "SAFETY"
+
+
+def test_a_turn_without_an_answer_can_be_made_an_exception(assistant, session_id, standin):
+    assert assistant.send(session_id, "Hello").raise_for_status().text == "Echo 1: Hello"
+    standin.script({"status": 400})
+    with pytest.raises(twinchat.TwinchatError) as sent:
+        assistant.send(session_id, "Fails")
+    failed = assistant.history(session_id)[-1]
+    assert failed.status is twinchat.TurnStatus.FAILED
+    with pytest.raises(type(sent.value)):
+        failed.raise_for_status()
+    stopped = assistant.send(session_id, "Stops", on_text=lambda text: False)
+    with pytest.raises(twinchat.Cancelled):
+        stopped.raise_for_status()
 
 
 def test_the_clock_can_be_given(store, model):

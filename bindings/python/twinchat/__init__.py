@@ -17,6 +17,7 @@ from ._assistant import Assistant, AsyncStream, Stream
 from ._errors import (
     Aborted,
     AlreadyExists,
+    Blocked,
     Cancelled,
     DataLoss,
     DeadlineExceeded,
@@ -83,6 +84,7 @@ __all__ = [
     "AsyncStream",
     "BegunTurn",
     "BegunTurnKind",
+    "Blocked",
     "BreakerOptions",
     "CallOptions",
     "Cancelled",

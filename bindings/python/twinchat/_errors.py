@@ -108,6 +108,11 @@ class InvalidArgument(TwinchatError, ValueError):
     code = ErrorCode.INVALID_ARGUMENT
 
 
+class Blocked(InvalidArgument):
+    """The model refuses to answer this; `reason` says why, as the model spelled it. Only
+    Turn.raise_for_status() raises it: what a visitor gets is the configured refusal."""
+
+
 class DeadlineExceeded(TwinchatError, TimeoutError):
     """A limit of time ran out; `stage` says which."""
 
@@ -184,3 +189,8 @@ class Unauthenticated(TwinchatError):
     """No credential, or one that is not accepted."""
 
     code = ErrorCode.UNAUTHENTICATED
+
+
+def class_of(code: ErrorCode) -> type[TwinchatError]:
+    """The class for that code."""
+    return next(each for each in TwinchatError.__subclasses__() if each.code is code)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Union
 
-from ._errors import TwinchatError
+from ._errors import Blocked, Cancelled, ErrorCode, Internal, TwinchatError, class_of
 
 if TYPE_CHECKING:
     from ._twinchat import StopToken
@@ -192,6 +192,28 @@ class Turn(_Value):
     def text(self) -> str:
         """The answer's text; empty when there is none."""
         return self.answer.text if self.answer else ""
+
+    def raise_for_status(self) -> Turn:
+        """This turn, for those who want an answer or an exception: Blocked when the model refused,
+        Cancelled when it was stopped, and for turns without an answer, as history() has them, the
+        class of their error_code (Internal when they have none)."""
+        if self.status in (TurnStatus.PENDING, TurnStatus.COMPLETE, TurnStatus.TRUNCATED):
+            return self
+        made: type[TwinchatError] = Internal
+        sentence = "The question got no answer."
+        if self.status is TurnStatus.BLOCKED:
+            made, sentence = Blocked, "The model refused to answer."
+        elif self.status is TurnStatus.CANCELLED:
+            made, sentence = Cancelled, "The answer was stopped."
+        elif self.error_code:
+            made = class_of(ErrorCode[self.error_code])
+        raise made(
+            sentence,
+            reason=self.block_reason or self.finish_reason_raw,
+            model=self.model,
+            response_id=self.response_id,
+            attempts=self.attempts,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
