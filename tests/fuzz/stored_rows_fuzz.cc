@@ -105,6 +105,8 @@ class Fixture {
     NewTurn pending = question("And?", "third");
     store_->begin_turn(pending);
     require(::sqlite3_open(file.c_str(), &database_) == SQLITE_OK);
+    // The store writes its index meanwhile.
+    ::sqlite3_busy_timeout(database_, 60'000);
     exec("PRAGMA synchronous=OFF");
     for (const std::string table : kTables) {
       exec("CREATE TABLE kept_" + table + " AS SELECT * FROM " + table);
