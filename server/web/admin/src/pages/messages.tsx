@@ -5,6 +5,7 @@ import type { FullMessage, FullSession, Message, MessageFacets } from "../api/ty
 import { flash, navigateWith } from "../messages.ts";
 import { href, lastSeen, navigate, useUrl, withQuery } from "../router.ts";
 import { ButtonLink, Confirm, Failure, Loading, Page, Said, Time, Yes } from "../ui/basics.tsx";
+import { useBulkDelete } from "../ui/bulk_delete.ts";
 import { Conflict } from "../ui/conflict.tsx";
 import { useData } from "../ui/data.ts";
 import { Check, draftBase, Field, Restored, Shown, useDraft, useSubmit } from "../ui/form.tsx";
@@ -197,30 +198,15 @@ interface DeleteMessagesProps {
 }
 
 function DeleteMessages({ ids, filter, count, onClose, onDone }: DeleteMessagesProps) {
-  const [busy, setBusy] = useState(false);
-  const [expected, setExpected] = useState(count);
-  const run = async () => {
-    setBusy(true);
-    try {
-      const { deleted } = await post<{ deleted: { messages: number } }>(
-        "messages/delete/",
-        filter ? { filter, expected } : { ids },
-      );
-      onDone();
-      flash("success", `Deleted ${counted(deleted.messages, "message")}.`);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const now = error.body["count"];
-      if (error.code === "changed" && typeof now === "number") {
-        setExpected(now);
-      } else {
-        onClose();
-        flash("error", error.message);
-      }
-    } finally {
-      setBusy(false);
-    }
-  };
+  const { busy, expected, run } = useBulkDelete<{ messages: number }>({
+    path: "messages/delete/",
+    chosen: { ids },
+    filter,
+    count,
+    said: (deleted) => `Deleted ${counted(deleted.messages, "message")}.`,
+    onClose,
+    onDone,
+  });
   return (
     <Confirm
       title={`Delete ${counted(filter ? expected : ids.length, "message")}?`}

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { counted, formatNumber } from "../../../shared/format.ts";
-import { ApiError, can, get, post } from "../api/client.ts";
+import { can, get } from "../api/client.ts";
 import type { Session, SessionFacets } from "../api/types.ts";
-import { flash } from "../messages.ts";
 import { href, useUrl } from "../router.ts";
 import { ButtonLink, Confirm, Failure, Loading, Nothing, Page, Said, Time } from "../ui/basics.tsx";
+import { useBulkDelete } from "../ui/bulk_delete.ts";
 import { useData } from "../ui/data.ts";
 import {
   Bulk,
@@ -267,36 +267,18 @@ interface DeleteSessionsProps {
 }
 
 function DeleteSessions({ rows, filter, count, onClose, onDone }: DeleteSessionsProps) {
-  const [busy, setBusy] = useState(false);
-  // How many match by now, when that is no longer what was shown.
-  const [expected, setExpected] = useState(count);
+  const { busy, expected, run } = useBulkDelete<{ sessions: number; messages: number }>({
+    path: "sessions/delete/",
+    chosen: { session_ids: rows.map((row) => row.session_id) },
+    filter,
+    count,
+    said: (deleted) =>
+      `Deleted ${counted(deleted.sessions, "session")} and ${counted(deleted.messages, "message")}.`,
+    onClose,
+    onDone,
+  });
   const messages = rows.reduce((sum, row) => sum + row.message_count, 0);
   const sessions = filter ? expected : rows.length;
-  const run = async () => {
-    setBusy(true);
-    try {
-      const { deleted } = await post<{ deleted: { sessions: number; messages: number } }>(
-        "sessions/delete/",
-        filter ? { filter, expected } : { session_ids: rows.map((row) => row.session_id) },
-      );
-      onDone();
-      flash(
-        "success",
-        `Deleted ${counted(deleted.sessions, "session")} and ${counted(deleted.messages, "message")}.`,
-      );
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      const now = error.body["count"];
-      if (error.code === "changed" && typeof now === "number") {
-        setExpected(now);
-      } else {
-        onClose();
-        flash("error", error.message);
-      }
-    } finally {
-      setBusy(false);
-    }
-  };
   return (
     <Confirm
       title={`Delete ${counted(sessions, "session")}?`}
