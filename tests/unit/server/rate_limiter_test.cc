@@ -108,7 +108,7 @@ TEST_CASE("Looking counts nothing") {
 }
 
 TEST_CASE("Many addresses and sessions are forgotten, the one not seen for longest first") {
-  RateLimiter limiter(limits("create.address=1/min, message.session=1/min"), 100);
+  RateLimiter limiter(limits("create.address=1/min, message.session=1/min"), KeyedHash(), 100);
   CHECK_FALSE(limiter.take(RateClass::kCreate, kAlice, kStart));
   for (int i = 0; i < 10'000; ++i) {
     IpAddress address = ip("198.51.100.0");
