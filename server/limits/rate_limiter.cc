@@ -118,7 +118,8 @@ std::optional<RateExcess> RateLimiter::excess(RateClass rate_class, RateScope sc
   const Clock::time_point next = std::max(bucket.full_at, now) + interval(limit);
   const Clock::duration wait = next - now - limit.window;
   if (wait <= Clock::duration::zero()) return std::nullopt;
-  return RateExcess{rate_class, scope, limit, whole_seconds(wait), whole_seconds(bucket.full_at - now)};
+  return RateExcess{rate_class, scope, limit, whole_seconds(wait),
+                    whole_seconds(bucket.full_at - now)};
 }
 
 void RateLimiter::count(RateClass rate_class, RateScope scope, std::uint64_t key, Bucket& bucket,
@@ -128,8 +129,8 @@ void RateLimiter::count(RateClass rate_class, RateScope scope, std::uint64_t key
   bucket.full_at = std::max(bucket.full_at, now) + interval(limit);
   if (!shared_) return;
   bucket.taken += interval(limit);
-  const bool worth_telling = scope == RateScope::kAll ||
-                             (bucket.full_at - now) * kServersUnheard > Clock::duration(limit.window);
+  const bool worth_telling = scope == RateScope::kAll || (bucket.full_at - now) * kServersUnheard >
+                                                             Clock::duration(limit.window);
   if (worth_telling) enqueue(rate_class, scope, key, bucket);
 }
 

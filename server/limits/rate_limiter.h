@@ -142,8 +142,7 @@ class RateLimiter {
 
   // What the servers together know of a bucket: how long it is until it is full, with everything
   // that taken() has given out.
-  void heard(const RateUse& use, Clock::duration until_full,
-             Clock::time_point now = Clock::now());
+  void heard(const RateUse& use, Clock::duration until_full, Clock::time_point now = Clock::now());
 
   // Notes once more what taken() gave out and nobody could be told.
   void not_told(const RateUse& use);

@@ -13,10 +13,10 @@
 namespace twinchat::server {
 
 // Has a limiter hold its limits together with those of other servers on the same database. Requests
-// are judged by what is known here, and never wait: every interval a thread adds what was taken here
-// to buckets in the database and learns what the others took. So each server may, once more, let
-// through what comes to it within an interval before it knows that a limit is used up. While the
-// database cannot be reached each counts for itself, and what it counted is told later.
+// are judged by what is known here, and never wait: every interval a thread adds what was taken
+// here to buckets in the database and learns what the others took. So each server may, once more,
+// let through what comes to it within an interval before it knows that a limit is used up. While
+// the database cannot be reached each counts for itself, and what it counted is told later.
 //
 // Thread safety: the constructor and the destructor by one thread.
 class SharedRateLimits {

@@ -186,6 +186,13 @@ constexpr std::array kCreateLeases{
   "owner" text NOT NULL,
   "expires_at" timestamp with time zone NOT NULL))sql"};
 
+// Rate limits that hold for all servers together: until when each bucket is full again. Short-lived
+// rows that change all the time; the free space is for their updates.
+constexpr std::array kCreateRates{
+    R"sql(CREATE TABLE "twinchat_rate" (
+  "bucket" text NOT NULL PRIMARY KEY,
+  "full_at" timestamp with time zone NOT NULL) WITH (fillfactor = 50))sql"};
+
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
 const std::vector<std::vector<const char*>>& migrations() {
   const auto all = [](const auto&... lists) {
@@ -193,8 +200,9 @@ const std::vector<std::vector<const char*>>& migrations() {
     (statements.insert(statements.end(), lists.begin(), lists.end()), ...);
     return statements;
   };
-  static const std::vector<std::vector<const char*>> kMigrations{all(
-      kCreateTurns, kCreateDays, kCreateConsents, kCreateLists, kCreateAccounts, kCreateLeases)};
+  static const std::vector<std::vector<const char*>> kMigrations{
+      all(kCreateTurns, kCreateDays, kCreateConsents, kCreateLists, kCreateAccounts, kCreateLeases,
+          kCreateRates)};
   return kMigrations;
 }
 
