@@ -12,6 +12,7 @@
 #include "metrics/metrics_server.h"
 #include "metrics/watched_model.h"
 #include "metrics/watched_store.h"
+#include "pages/api_docs.h"
 #include "twinchat/gemini.h"
 #include "twinchat/sqlite_store.h"
 
@@ -146,6 +147,7 @@ Application::Application(const Settings& settings)
       AdminOptions{.trusted_proxies = settings.trusted_proxies,
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
+  add_api_docs(router_, openapi_files(), docs_page_files());
   add_health_routes();
   if (database.rate_buckets && settings.rate_share_interval > std::chrono::milliseconds::zero()) {
     shared_limits_ = std::make_unique<SharedRateLimits>(limits_.limiter(), database.rate_buckets,
