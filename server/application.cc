@@ -12,6 +12,7 @@
 #include "metrics/metrics_server.h"
 #include "metrics/watched_model.h"
 #include "metrics/watched_store.h"
+#include "pages/chat_page.h"
 #include "twinchat/gemini.h"
 #include "twinchat/sqlite_store.h"
 
@@ -146,6 +147,7 @@ Application::Application(const Settings& settings)
       AdminOptions{.trusted_proxies = settings.trusted_proxies,
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
+  add_chat_page(router_, chat_page_files(), settings.chat_page);
   add_health_routes();
 }
 
