@@ -480,6 +480,12 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0.05 to 3600",
        .help = "How long a stream may be silent before a comment is sent to keep it alive.",
        .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+      {.name = "CHAT_PAGE",
+       .default_value = "True",
+       .takes = "True or False",
+       .help = "Whether the server has a page to chat on at /. /widget.js, for other sites' pages, "
+               "is there either way.",
+       .apply = boolean_to(TWINCHAT_AT(chat_page))},
   };
 }
 

@@ -96,6 +96,8 @@ struct Settings {
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
   std::chrono::milliseconds heartbeat{0};
+  // CHAT_PAGE: the page at / is served.
+  bool chat_page = true;
 
   // What the operator should hear about: unknown names in .env that look like ours.
   std::vector<std::string> warnings = {};
