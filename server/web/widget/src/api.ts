@@ -42,7 +42,6 @@ export interface Done {
 export interface Question {
   session_id: string;
   message: string;
-  user_details?: Details;
 }
 
 export class ApiError extends Error {
@@ -107,7 +106,7 @@ export class Api {
     key: string,
     after: string | undefined,
     signal: AbortSignal,
-    on: { text: (text: string, id: string) => void; alive: () => void },
+    on: { begin: () => void; text: (text: string, id: string) => void; alive: () => void },
   ): Promise<Done> {
     const dead = new AbortController();
     const give_up = () => dead.abort();
@@ -135,7 +134,8 @@ export class Api {
         on.alive();
         for (const { id, event, data } of parser.add(decoder.decode(value, { stream: true }))) {
           const body = JSON.parse(data);
-          if (event === "delta") on.text(body.text, id);
+          if (event === "session") on.begin();
+          else if (event === "delta") on.text(body.text, id);
           else if (event === "done") return body;
           else if (event === "error") throw new ApiError(body.http_status, body, body.retry_after);
         }

@@ -195,6 +195,7 @@ export class View {
       this.pinned = true;
       this.follow();
     });
+    this.newest.hidden = true;
     this.banner = h("div", { class: "banner", role: "status" });
     this.live = h("div", { class: "hidden", role: "status" });
     this.asked = h("div", { class: "asked" });
@@ -602,6 +603,7 @@ export class View {
         "aria-required": step.required ? "true" : null,
         "aria-invalid": error ? "true" : null,
         "aria-describedby": error ? "wrong" : null,
+        value: step.value,
       });
       return h(
         "form",
