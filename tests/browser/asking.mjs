@@ -1,7 +1,18 @@
 // What visitors are asked: their consent and their details.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { halt, input, say, scene, screenshot, server, settled, shows, stored, visitor } from './scene.mjs';
+import {
+  halt,
+  input,
+  say,
+  scene,
+  screenshot,
+  server,
+  settled,
+  shows,
+  stored,
+  visitor,
+} from './scene.mjs';
 
 const button = (page, name) => page.getByRole('button', { name, exact: true });
 
@@ -49,15 +60,20 @@ test('Consent and details are asked step by step before the first answer, checke
   const { consents } = await scene.root.get(`sessions/${session_id}/`);
   assert.equal(consents.length, 1);
   const [{ version, language, text, given_at, withdrawn_at }] = consents;
-  assert.deepEqual({ version, language, text, withdrawn_at }, {
-    version: '2026-11',
-    language: 'en',
-    text: 'I agree to be answered.',
-    withdrawn_at: null,
-  });
+  assert.deepEqual(
+    { version, language, text, withdrawn_at },
+    {
+      version: '2026-11',
+      language: 'en',
+      text: 'I agree to be answered.',
+      withdrawn_at: null,
+    },
+  );
   assert.ok(Date.parse(given_at) > Date.now() - 600_000);
   // The consent came before anything that it is for.
-  const order = way.requests.map(({ path }) => path).filter((path) => path.startsWith('/api/chat/') && !path.includes('?'));
+  const order = way.requests
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('/api/chat/') && !path.includes('?'));
   assert.deepEqual(order.slice(0, 4), [
     '/api/chat/sessions/create_session/',
     '/api/chat/sessions/consent/',

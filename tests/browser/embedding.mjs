@@ -2,23 +2,42 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { halt, input, log, open, say, scene, screenshot, server, settled, shows, stored, visitor } from './scene.mjs';
+import {
+  halt,
+  input,
+  log,
+  open,
+  say,
+  scene,
+  screenshot,
+  server,
+  settled,
+  shows,
+  stored,
+  visitor,
+} from './scene.mjs';
 
 // The most that widget.js may weigh on its way, everything in it.
 const most_bytes = 20_000;
 
 test(`widget.js weighs at most ${most_bytes} bytes on its way, and any site may load it`, async () => {
   const { programs } = scene.silent;
-  const raw = await fetch(`${programs.url}/widget.js`, { headers: { 'Accept-Encoding': 'identity' } });
+  const raw = await fetch(`${programs.url}/widget.js`, {
+    headers: { 'Accept-Encoding': 'identity' },
+  });
   const script = await raw.text();
   assert.equal(raw.headers.get('content-encoding'), null);
   const { request } = await import('node:http');
   const packed = await new Promise((resolve, reject) => {
-    request(`${programs.url}/widget.js`, { headers: { 'Accept-Encoding': 'br, gzip' } }, async (answer) => {
-      const pieces = [];
-      for await (const piece of answer) pieces.push(piece);
-      resolve({ headers: answer.headers, bytes: Buffer.concat(pieces) });
-    })
+    request(
+      `${programs.url}/widget.js`,
+      { headers: { 'Accept-Encoding': 'br, gzip' } },
+      async (answer) => {
+        const pieces = [];
+        for await (const piece of answer) pieces.push(piece);
+        resolve({ headers: answer.headers, bytes: Buffer.concat(pieces) });
+      },
+    )
       .on('error', reject)
       .end();
   });
@@ -32,7 +51,10 @@ test(`widget.js weighs at most ${most_bytes} bytes on its way, and any site may 
   assert.equal(gunzipSync(packed.bytes).toString(), script);
   console.log(`widget.js: ${packed.bytes.length} bytes (${script.length} unpacked)`);
   assert.ok(packed.bytes.length <= most_bytes, `${packed.bytes.length} bytes`);
-  assert.doesNotMatch(script, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|document\.cookie/);
+  assert.doesNotMatch(
+    script,
+    /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|document\.cookie/,
+  );
   const again = await fetch(`${programs.url}/widget.js`, {
     headers: { 'If-None-Match': raw.headers.get('etag'), 'Accept-Encoding': 'identity' },
   });
@@ -91,7 +113,9 @@ test('Under a strict policy of the page everything works, and nothing violates i
   const { page } = await visitor();
   await page.goto(address);
   await open(page);
-  await programs.script({ text: '**Safe**, see [this](https://example.org/).\n\n| a |\n|---|\n| b |' });
+  await programs.script({
+    text: '**Safe**, see [this](https://example.org/).\n\n| a |\n|---|\n| b |',
+  });
   await say(page, 'Strict?');
   await shows(page, ['you: Strict?', 'bot: Safe, see this (opens in a new window).\n\na\nb']);
   // The styles are there.
@@ -109,11 +133,32 @@ test("A page's hostile style sheet does not reach it", async () => {
   const looks = () =>
     page.evaluate(() => {
       const root = document.querySelector('twinchat-widget').shadowRoot;
-      return ['.launcher', '.panel', '.bubble', '.actions button', 'textarea', '.send', '.notice'].map((name) => {
+      return [
+        '.launcher',
+        '.panel',
+        '.bubble',
+        '.actions button',
+        'textarea',
+        '.send',
+        '.notice',
+      ].map((name) => {
         const element = root.querySelector(name);
-        const { color, fontSize, direction, display, visibility, letterSpacing } = getComputedStyle(element);
+        const { color, fontSize, direction, display, visibility, letterSpacing } =
+          getComputedStyle(element);
         const { x, y, width, height } = element.getBoundingClientRect();
-        return { name, color, fontSize, direction, display, visibility, letterSpacing, x, y, width, height };
+        return {
+          name,
+          color,
+          fontSize,
+          direction,
+          display,
+          visibility,
+          letterSpacing,
+          x,
+          y,
+          width,
+          height,
+        };
       });
     });
   const wanted = await looks();
@@ -131,7 +176,14 @@ test("A page's hostile style sheet does not reach it", async () => {
   const seen = await page.evaluate(() => {
     const host = document.querySelector('twinchat-widget');
     const { opacity, visibility, filter, transform, clipPath } = getComputedStyle(host);
-    return { opacity, visibility, filter, transform, clipPath, before: getComputedStyle(host, '::before').content };
+    return {
+      opacity,
+      visibility,
+      filter,
+      transform,
+      clipPath,
+      before: getComputedStyle(host, '::before').content,
+    };
   });
   assert.deepEqual(seen, {
     opacity: '1',
@@ -157,7 +209,9 @@ test('A page may theme it with variables, move it, and have a button of its own'
   await log(page).getByText('Hello').waitFor();
   const { x } = await page.getByRole('dialog').boundingBox();
   assert.equal(x, 20);
-  const color = await page.locator('twinchat-widget .send').evaluate((send) => getComputedStyle(send).backgroundColor);
+  const color = await page
+    .locator('twinchat-widget .send')
+    .evaluate((send) => getComputedStyle(send).backgroundColor);
   assert.equal(color, 'rgb(122, 31, 162)');
   await screenshot(page, 'themed');
 });
@@ -168,7 +222,18 @@ test('window.twinchat: everything that a page may do', async () => {
   await page.goto(scene.site.put('/script', url));
   await page.evaluate(() => {
     window.heard = [];
-    for (const name of ['ready', 'open', 'close', 'message', 'answer', 'error', 'consent', 'details', 'feedback', 'restart']) {
+    for (const name of [
+      'ready',
+      'open',
+      'close',
+      'message',
+      'answer',
+      'error',
+      'consent',
+      'details',
+      'feedback',
+      'restart',
+    ]) {
       window.twinchat.on(name, (detail) => window.heard.push([name, detail]));
     }
     window.off = window.twinchat.on('message', () => window.heard.push('not any more'));
@@ -179,7 +244,11 @@ test('window.twinchat: everything that a page may do', async () => {
   // What the page knows is not asked for.
   await programs.script({ text: 'From the page.' });
   await page.evaluate(async () => {
-    await window.twinchat.identify({ name: 'Member 7', email: 'seven@example.com', phone: '+91 1234567' });
+    await window.twinchat.identify({
+      name: 'Member 7',
+      email: 'seven@example.com',
+      phone: '+91 1234567',
+    });
     window.sent = window.twinchat.send('Asked by the page');
   });
   await page.getByRole('button', { name: 'I agree' }).click();
@@ -191,15 +260,10 @@ test('window.twinchat: everything that a page may do', async () => {
   await page.getByRole('button', { name: 'Helpful', exact: true }).click();
   await page.getByText('Thank you for your feedback.').waitFor();
   const heard = () => page.evaluate(() => window.heard);
-  assert.deepEqual((await heard()).map(([name]) => name), [
-    'open',
-    'ready',
-    'message',
-    'consent',
-    'details',
-    'answer',
-    'feedback',
-  ]);
+  assert.deepEqual(
+    (await heard()).map(([name]) => name),
+    ['open', 'ready', 'message', 'consent', 'details', 'answer', 'feedback'],
+  );
   const [, answer] = (await heard()).find(([name]) => name === 'answer');
   assert.deepEqual(answer, { text: 'From the page.', status: 'complete' });
   await page.evaluate(() => window.twinchat.toggle());

@@ -1,7 +1,18 @@
 // Answers of a model that somebody has turned against the visitor.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { input, log, open, say, scene, screenshot, settled, shows, spoken, visitor } from './scene.mjs';
+import {
+  input,
+  log,
+  open,
+  say,
+  scene,
+  screenshot,
+  settled,
+  shows,
+  spoken,
+  visitor,
+} from './scene.mjs';
 
 // Each says by its number that it ran.
 const payloads = [
@@ -44,21 +55,45 @@ test('Markup, scripts, addresses and pictures in an answer are text and nothing 
       const root = document.querySelector('twinchat-widget').shadowRoot;
       const all = [...root.querySelectorAll('.list .body *')];
       const allowed = new Set(
-        'DIV P H3 UL OL LI BLOCKQUOTE PRE HR TABLE TBODY TR TH TD STRONG EM DEL CODE A BR SPAN'.split(' '),
+        'DIV P H3 UL OL LI BLOCKQUOTE PRE HR TABLE TBODY TR TH TD STRONG EM DEL CODE A BR SPAN'.split(
+          ' ',
+        ),
       );
-      const names = new Set(['class', 'dir', 'start', 'tabindex', 'href', 'title', 'target', 'rel']);
+      const names = new Set([
+        'class',
+        'dir',
+        'start',
+        'tabindex',
+        'href',
+        'title',
+        'target',
+        'rel',
+      ]);
       return {
         elements: all.map(({ tagName }) => tagName).filter((name) => !allowed.has(name)),
-        attributes: all.flatMap((element) => element.getAttributeNames()).filter((name) => !names.has(name)),
-        links: [...root.querySelectorAll('.list a')].map(({ protocol, target, rel }) => ({ protocol, target, rel })),
+        attributes: all
+          .flatMap((element) => element.getAttributeNames())
+          .filter((name) => !names.has(name)),
+        links: [...root.querySelectorAll('.list a')].map(({ protocol, target, rel }) => ({
+          protocol,
+          target,
+          rel,
+        })),
       };
     });
     assert.deepEqual(found.elements, []);
     assert.deepEqual(found.attributes, []);
     for (const link of found.links) {
-      assert.deepEqual(link, { protocol: 'https:', target: '_blank', rel: 'noopener noreferrer nofollow' });
+      assert.deepEqual(link, {
+        protocol: 'https:',
+        target: '_blank',
+        rel: 'noopener noreferrer nofollow',
+      });
     }
-    for (const bait of await log(page).getByText(/over<\/b>|autofocus/).all()) await bait.hover();
+    for (const bait of await log(page)
+      .getByText(/over<\/b>|autofocus/)
+      .all())
+      await bait.hover();
   };
   await look();
   await page.reload();
@@ -77,11 +112,16 @@ test('A link opens apart, and looks like what it leads to', async () => {
   await settled(page);
   const links = log(page).getByRole('link');
   assert.deepEqual(
-    await links.evaluateAll((all) => all.map((link) => [link.firstChild.textContent, link.getAttribute('href')])),
+    await links.evaluateAll((all) =>
+      all.map((link) => [link.firstChild.textContent, link.getAttribute('href')]),
+    ),
     [
       ['our page', 'https://example.org/a'],
       ['https://example.org/b', 'https://example.org/b'],
-      ['https://evil.example/?https://bank.example/', 'https://evil.example/?https://bank.example/'],
+      [
+        'https://evil.example/?https://bank.example/',
+        'https://evil.example/?https://bank.example/',
+      ],
       ['https://evil.example/c', 'https://evil.example/c'],
     ],
   );
@@ -92,11 +132,15 @@ test('Only links to hosts that the page names can be followed, if it names some'
   const { page } = await visitor();
   await page.goto(scene.site.put('/hosts', url, { attributes: 'data-link-hosts="example.org"' }));
   await open(page);
-  await programs.script({ text: '[a](https://example.org/) [b](https://www.example.org/) [c](https://example.org.evil.example/) [d](https://badexample.org/)' });
+  await programs.script({
+    text: '[a](https://example.org/) [b](https://www.example.org/) [c](https://example.org.evil.example/) [d](https://badexample.org/)',
+  });
   await say(page, 'Links?');
   await settled(page);
   assert.deepEqual(
-    await log(page).getByRole('link').evaluateAll((all) => all.map(({ hostname }) => hostname)),
+    await log(page)
+      .getByRole('link')
+      .evaluateAll((all) => all.map(({ hostname }) => hostname)),
     ['example.org', 'www.example.org'],
   );
 });
@@ -115,8 +159,13 @@ test('Characters that turn the direction round do nothing, and one message does 
     .locator('twinchat-widget .list .bot')
     .last()
     .locator('p')
-    .evaluateAll((all) => all.map((p) => [getComputedStyle(p).direction, getComputedStyle(p).unicodeBidi]));
-  assert.deepEqual(directions, [['rtl', 'isolate'], ['ltr', 'isolate']]);
+    .evaluateAll((all) =>
+      all.map((p) => [getComputedStyle(p).direction, getComputedStyle(p).unicodeBidi]),
+    );
+  assert.deepEqual(directions, [
+    ['rtl', 'isolate'],
+    ['ltr', 'isolate'],
+  ]);
 });
 
 test('An enormous answer leaves a chat that works, and its end is said not to be shown', async () => {
@@ -129,7 +178,9 @@ test('An enormous answer leaves a chat that works, and its end is said not to be
   await say(page, 'Everything');
   await log(page).getByText('The rest of this very long answer is not shown.').waitFor();
   await settled(page);
-  const length = await page.locator('twinchat-widget .list .bot .body').evaluate((body) => body.textContent.length);
+  const length = await page
+    .locator('twinchat-widget .list .bot .body')
+    .evaluate((body) => body.textContent.length);
   assert.ok(length > 100_000 && length <= 200_000 + 2000 * 23, String(length));
   await programs.script({ text: 'Short.' });
   await say(page, 'And now?');
@@ -142,7 +193,13 @@ test('Markdown made to take for ever takes no time', async () => {
   const { programs, url } = scene.silent;
   const { page } = await visitor();
   await page.goto(`${url}/`);
-  const bombs = ['*a'.repeat(10_000), '['.repeat(20_000), `${'> '.repeat(10_000)}x`, `${'- '.repeat(10_000)}x`, '`'.repeat(20_000)];
+  const bombs = [
+    '*a'.repeat(10_000),
+    '['.repeat(20_000),
+    `${'> '.repeat(10_000)}x`,
+    `${'- '.repeat(10_000)}x`,
+    '`'.repeat(20_000),
+  ];
   for (const bomb of bombs) {
     await programs.script({ chunks: [bomb, 'end'], chunk_ms: 5 });
     await say(page, 'Boom');

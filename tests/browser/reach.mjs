@@ -1,14 +1,30 @@
 // For everybody: by keyboard, by screen reader, on a phone, in other languages and colours.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axe, findings, input, log, open, say, scene, screenshot, settled, shows, visitor } from './scene.mjs';
+import {
+  axe,
+  findings,
+  input,
+  log,
+  open,
+  say,
+  scene,
+  screenshot,
+  settled,
+  shows,
+  visitor,
+} from './scene.mjs';
 
 // What has the focus, within the widget or outside.
 const focused = (page) =>
   page.evaluate(() => {
     let element = document.activeElement;
     while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-    return element.getAttribute('aria-label') ?? element.labels?.[0]?.textContent ?? (element.textContent || element.tagName);
+    return (
+      element.getAttribute('aria-label') ??
+      element.labels?.[0]?.textContent ??
+      (element.textContent || element.tagName)
+    );
   });
 
 test('By keyboard alone: opened, asked, rated, closed, and the focus is where one expects it', async () => {
@@ -66,11 +82,18 @@ test('Screen readers hear that an answer is written, and then the answer, once',
   await page.goto(`${url}/`);
   await log(page).getByText('Hello').waitFor();
   await page.evaluate(() => {
-    const live = document.querySelector('twinchat-widget').shadowRoot.querySelector('.frame > [role=status]');
+    const live = document
+      .querySelector('twinchat-widget')
+      .shadowRoot.querySelector('.frame > [role=status]');
     window.heard = [];
-    new MutationObserver(() => window.heard.push(live.textContent)).observe(live, { childList: true });
+    new MutationObserver(() => window.heard.push(live.textContent)).observe(live, {
+      childList: true,
+    });
   });
-  await programs.script({ chunks: ['One **two**', ' three', ' [four](https://example.org/)'], chunk_ms: 100 });
+  await programs.script({
+    chunks: ['One **two**', ' three', ' [four](https://example.org/)'],
+    chunk_ms: 100,
+  });
   await say(page, 'Count');
   await settled(page);
   await shows(page, ['you: Count', 'bot: One two three four (opens in a new window)']);
@@ -83,7 +106,9 @@ test('Screen readers hear that an answer is written, and then the answer, once',
 
 async function everything(page) {
   const { programs } = scene.curious;
-  await programs.script({ text: '# Plan\n\n1. *Eat* [well](https://example.org/)\n2. `sleep`\n\n> Quote\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```' });
+  await programs.script({
+    text: '# Plan\n\n1. *Eat* [well](https://example.org/)\n2. `sleep`\n\n> Quote\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```',
+  });
   await open(page);
   await log(page).getByText('Hello').waitFor();
 }
@@ -103,7 +128,12 @@ for (const [name, options, attributes] of [
       if (serious.length > 0) found[state] = serious;
       await screenshot(page, `${name.replaceAll(' ', '-')}-${state.replaceAll(' ', '-')}`);
     };
-    await page.goto(scene.site.put('/axe', url, { attributes, body: '<main><h1>A page</h1><p>With words.</p></main>' }));
+    await page.goto(
+      scene.site.put('/axe', url, {
+        attributes,
+        body: '<main><h1>A page</h1><p>With words.</p></main>',
+      }),
+    );
     await page.getByRole('button', { name: 'Chat with us' }).waitFor();
     await everything(page);
     await look('welcome');
@@ -198,9 +228,15 @@ test('In Hindi: by the browser, by the page, and by choice', async () => {
   await shows(page, ['you: मेटाबॉलिज़्म क्या है?', 'bot: उत्तर।']);
   await page.getByRole('button', { name: 'उपयोगी', exact: true }).waitFor();
   await screenshot(page, 'hindi');
-  const session = await page.evaluate((base) => JSON.parse(localStorage.getItem(`twinchat:${base}/`)).session, url);
+  const session = await page.evaluate(
+    (base) => JSON.parse(localStorage.getItem(`twinchat:${base}/`)).session,
+    url,
+  );
   const { consents } = await scene.root.get(`sessions/${session}/`);
-  assert.deepEqual(consents.map(({ language, text }) => [language, text]), [['hi', 'मैं सहमत हूँ।']]);
+  assert.deepEqual(
+    consents.map(({ language, text }) => [language, text]),
+    [['hi', 'मैं सहमत हूँ।']],
+  );
   await page.getByLabel('भाषा').selectOption('en');
   await page.getByText('Hello, how can I help?').waitFor();
   await shows(page, ['you: मेटाबॉलिज़्म क्या है?', 'bot: उत्तर।']);
@@ -222,7 +258,10 @@ test('In Hindi: by the browser, by the page, and by choice', async () => {
 
 test('Nothing moves for those who want it still', async () => {
   const { programs, url } = scene.silent;
-  for (const [reducedMotion, moving] of [['reduce', 0], ['no-preference', 1]]) {
+  for (const [reducedMotion, moving] of [
+    ['reduce', 0],
+    ['no-preference', 1],
+  ]) {
     const { page } = await visitor({ reducedMotion });
     await page.goto(`${url}/`);
     await programs.script({ text: 'Done.', latency_ms: 1500 });

@@ -15,7 +15,13 @@ const texts = (language, title, welcome, consent, label) => ({
   [language]: { title, welcome, consent, quick_actions: [{ label, message: label }] },
 });
 const words = {
-  ...texts('en', 'Helper', 'Hello, how can I *help*?', 'I agree to be answered.', 'What is metabolism?'),
+  ...texts(
+    'en',
+    'Helper',
+    'Hello, how can I *help*?',
+    'I agree to be answered.',
+    'What is metabolism?',
+  ),
   ...texts('hi', 'सहायक', 'नमस्ते, मैं कैसे मदद करूँ?', 'मैं सहमत हूँ।', 'मेटाबॉलिज़्म क्या है?'),
 };
 const silent = { texts: words, details: { when: 'never' }, consent: null };
@@ -141,7 +147,9 @@ export async function stored(page, { programs, url }) {
     (base) => JSON.parse(localStorage.getItem(`twinchat:${base}/`)).session,
     url,
   );
-  const answer = await fetch(`${programs.url}/api/chat/sessions/get_session/?session_id=${session_id}`);
+  const answer = await fetch(
+    `${programs.url}/api/chat/sessions/get_session/?session_id=${session_id}`,
+  );
   const session = await answer.json();
   return {
     session_id,
@@ -150,14 +158,21 @@ export async function stored(page, { programs, url }) {
   };
 }
 
-export const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+export const axe = readFileSync(
+  createRequire(import.meta.url).resolve('axe-core/axe.min.js'),
+  'utf8',
+);
 
 // What is serious or worse.
 export async function findings(page) {
   const { passes, violations } = await page.evaluate(() => window.axe.run(document));
   for (const looked of ['color-contrast', 'button-name']) {
-    assert.ok(passes.some(({ id, nodes }) => id === looked && nodes.some(({ target }) => Array.isArray(target[0]))),
-      `axe has looked at ${looked} in the shadow root`);
+    assert.ok(
+      passes.some(
+        ({ id, nodes }) => id === looked && nodes.some(({ target }) => Array.isArray(target[0])),
+      ),
+      `axe has looked at ${looked} in the shadow root`,
+    );
   }
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -16,7 +16,8 @@ export class Site {
     site.pages = new Map();
     site.server = createServer((request, response) => {
       const page = site.pages.get(request.url.split('?')[0]);
-      if (page) response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', ...page.headers });
+      if (page)
+        response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', ...page.headers });
       else response.writeHead(request.url === '/favicon.ico' ? 204 : 404);
       response.end(page?.html);
     });
@@ -25,7 +26,11 @@ export class Site {
   }
 
   // The page at that path, with the widget of that server in it.
-  put(path, server, { attributes = '', head = '', body = '<h1>A page</h1>', lang = 'en', headers = {} } = {}) {
+  put(
+    path,
+    server,
+    { attributes = '', head = '', body = '<h1>A page</h1>', lang = 'en', headers = {} } = {},
+  ) {
     const html = `<!doctype html>
 <html lang="${lang}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>A site</title>${head}</head>

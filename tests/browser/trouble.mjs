@@ -1,7 +1,20 @@
 // What may go wrong between a visitor and an answer.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { halt, input, log, problem, say, scene, screenshot, server, settled, shows, stored, visitor } from './scene.mjs';
+import {
+  halt,
+  input,
+  log,
+  problem,
+  say,
+  scene,
+  screenshot,
+  server,
+  settled,
+  shows,
+  stored,
+  visitor,
+} from './scene.mjs';
 
 const retry = (page) => page.getByRole('button', { name: 'Try again' });
 
@@ -60,9 +73,15 @@ test('A stream that is cut goes on where it was', async () => {
   assert.equal(more.length, 0);
   assert.equal(first.headers['last-event-id'], undefined);
   // Bytes of what was seen.
-  assert.equal(second.headers['last-event-id'], String(new TextEncoder().encode(chunks[0] + chunks[1]).length));
+  assert.equal(
+    second.headers['last-event-id'],
+    String(new TextEncoder().encode(chunks[0] + chunks[1]).length),
+  );
   assert.equal(second.headers['idempotency-key'], first.headers['idempotency-key']);
-  assert.deepEqual((await stored(page, scene.silent)).said, ['you: Cut it', `bot: ${chunks.join('')}`]);
+  assert.deepEqual((await stored(page, scene.silent)).said, [
+    'you: Cut it',
+    `bot: ${chunks.join('')}`,
+  ]);
   assert.deepEqual(await programs.asked(), ['Cut it']);
 });
 
@@ -72,7 +91,9 @@ test('Offline is said, and what was sent goes out when the connection is back', 
   await page.goto(`${url}/`);
   await log(page).getByText('Hello').waitFor();
   await context.setOffline(true);
-  await page.getByText('You are offline. What you send waits until you are connected again.').waitFor();
+  await page
+    .getByText('You are offline. What you send waits until you are connected again.')
+    .waitFor();
   await programs.script({ text: 'Back again.' });
   await say(page, 'From the tunnel');
   await shows(page, ['you: From the tunnel']);
@@ -87,7 +108,9 @@ test('A server that cannot be reached is said, and tried again on request', asyn
   const { page } = await visitor();
   await page.route('**/api/chat/widget/', (route) => route.abort());
   await page.goto(`${url}/`);
-  await page.getByText('The chat cannot be reached. Check your connection and try again.').waitFor();
+  await page
+    .getByText('The chat cannot be reached. Check your connection and try again.')
+    .waitFor();
   await say(page, 'Kept');
   assert.equal(await input(page).inputValue(), 'Kept');
   await page.unroute('**/api/chat/widget/');
@@ -125,7 +148,9 @@ test('Too many messages: when to come back is said, and not before that it is tr
     await say(page, 'One');
     await shows(page, ['you: One', 'bot: First.']);
     await say(page, 'Two');
-    await problem(page).getByText(/^Too many messages at once\. Please try again in \d+ s\.$/).waitFor();
+    await problem(page)
+      .getByText(/^Too many messages at once\. Please try again in \d+ s\.$/)
+      .waitFor();
     await screenshot(page, 'too-many');
     assert.equal(await retry(page).isDisabled(), true);
     const asked = way.to('/message/stream/').length;
@@ -141,14 +166,18 @@ test('Too many messages: when to come back is said, and not before that it is tr
 });
 
 test('The day is over when its tokens are', async () => {
-  const spent = await server({ consent: null, details: { when: 'never' } }, null, { CHAT_DAILY_TOKENS: '1' });
+  const spent = await server({ consent: null, details: { when: 'never' } }, null, {
+    CHAT_DAILY_TOKENS: '1',
+  });
   try {
     const { page } = await visitor({}, spent);
     await page.goto(`${spent.url}/`);
     await say(page, 'One');
     await settled(page);
     await say(page, 'Two');
-    await problem(page).getByText('The chat has reached its limit for today. Please come back tomorrow.').waitFor();
+    await problem(page)
+      .getByText('The chat has reached its limit for today. Please come back tomorrow.')
+      .waitFor();
   } finally {
     await halt(spent);
   }
@@ -176,7 +205,10 @@ test('A session that is gone is followed by a new one, and the message is not lo
   assert.notEqual(session_id, session);
   // The consent belongs to the new one as well.
   const { consents } = await scene.root.get(`sessions/${session_id}/`);
-  assert.deepEqual(consents.map(({ version }) => version), ['2026-11']);
+  assert.deepEqual(
+    consents.map(({ version }) => version),
+    ['2026-11'],
+  );
 });
 
 test('Too long a message is not sent, and how much too long is said', async () => {

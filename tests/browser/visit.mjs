@@ -1,7 +1,18 @@
 // A visit as it should be.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { input, log, open, say, scene, screenshot, settled, shows, stored, visitor } from './scene.mjs';
+import {
+  input,
+  log,
+  open,
+  say,
+  scene,
+  screenshot,
+  settled,
+  shows,
+  stored,
+  visitor,
+} from './scene.mjs';
 
 test('A whole visit: from the first click to the second answer, and all of it is there after a reload', async () => {
   const { programs, way, url } = scene.silent;
@@ -10,15 +21,25 @@ test('A whole visit: from the first click to the second answer, and all of it is
   way.requests.length = 0;
   await page.goto(address);
   await page.getByRole('button', { name: 'Chat with us' }).waitFor();
-  assert.deepEqual(way.requests.map(({ path }) => path), ['/widget.js'], 'nobody is asked before the first click');
+  assert.deepEqual(
+    way.requests.map(({ path }) => path),
+    ['/widget.js'],
+    'nobody is asked before the first click',
+  );
   await screenshot(page, 'launcher');
   await open(page);
   const panel = page.getByRole('dialog', { name: 'Helper' });
   await panel.getByText('Hello, how can I help?').waitFor();
-  await page.waitForFunction(() => document.querySelector('twinchat-widget').shadowRoot.activeElement?.tagName === 'TEXTAREA');
+  await page.waitForFunction(
+    () =>
+      document.querySelector('twinchat-widget').shadowRoot.activeElement?.tagName === 'TEXTAREA',
+  );
   await screenshot(page, 'welcome');
 
-  await programs.script({ chunks: ['It turns **food**', ' into\n\n1. heat\n2. work'], chunk_ms: 700 });
+  await programs.script({
+    chunks: ['It turns **food**', ' into\n\n1. heat\n2. work'],
+    chunk_ms: 700,
+  });
   await page.getByRole('button', { name: 'What is metabolism?' }).click();
   // The first words are there while the rest is still made.
   await log(page).getByText('It turns food', { exact: true }).waitFor();
@@ -208,14 +229,18 @@ test('Thumbs are stored with the turn, and may be taken back', async () => {
   await page.getByText('Thank you for your feedback.').waitFor();
   const value = async () => {
     const { session_id } = await stored(page, scene.silent);
-    const answer = await fetch(`${programs.url}/api/chat/sessions/messages/?session_id=${session_id}`);
+    const answer = await fetch(
+      `${programs.url}/api/chat/sessions/messages/?session_id=${session_id}`,
+    );
     const { messages } = await answer.json();
     return messages.at(-1).feedback;
   };
   assert.equal(await value(), 'down');
   await up.click();
   await page.waitForFunction(
-    () => document.querySelector('twinchat-widget').shadowRoot.querySelector('.up').ariaPressed === 'true',
+    () =>
+      document.querySelector('twinchat-widget').shadowRoot.querySelector('.up').ariaPressed ===
+      'true',
   );
   await page.reload();
   assert.equal(await up.getAttribute('aria-pressed'), 'true');
@@ -223,7 +248,8 @@ test('Thumbs are stored with the turn, and may be taken back', async () => {
   assert.equal(await value(), 'up');
   const asked = way.to('/feedback/').length;
   await up.click();
-  while (way.to('/feedback/').length === asked) await page.evaluate(() => new Promise(requestAnimationFrame));
+  while (way.to('/feedback/').length === asked)
+    await page.evaluate(() => new Promise(requestAnimationFrame));
   await page.reload();
   assert.equal(await up.getAttribute('aria-pressed'), 'false');
   assert.equal(await value(), null);

@@ -79,7 +79,9 @@ export class Api {
     this.json("sessions/update_user_details/", { body: { session_id, user_details } });
 
   consent = (session_id: string, version: string, language: string) =>
-    this.json<{ given_at: string }>("sessions/consent/", { body: { session_id, version, language } });
+    this.json<{ given_at: string }>("sessions/consent/", {
+      body: { session_id, version, language },
+    });
 
   withdraw = (session_id: string) =>
     this.json("sessions/consent/", { body: { session_id, withdrawn: true } });

@@ -429,7 +429,11 @@ export class Chat {
   private wrong(field: FieldName, text: string): keyof Texts | undefined {
     if (!text) return "needed";
     const limit = { name: 255, email: 254, phone: 20 }[field];
-    const shape = { name: /\S/, email: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, phone: /^[+\d][\d\s()./-]*\d$/ }[field];
+    const shape = {
+      name: /\S/,
+      email: /^[^\s@]+@[^\s@]+\.[^\s@]+$/,
+      phone: /^[+\d][\d\s()./-]*\d$/,
+    }[field];
     const { pattern } = this.settings?.details.fields.find(({ name }) => name === field) ?? {};
     let right = [...text].length <= limit && shape.test(text);
     try {
