@@ -1,5 +1,7 @@
-# Builds the pages: copies SOURCES from FROM to WORK, and runs npm there. The result is WORK/dist.
-file(REMOVE_RECURSE ${WORK}/admin ${WORK}/shared)
+# Builds the pages: copies SOURCES from FROM, and the client from CLIENT, to WORK, and runs npm there.
+# The result is WORK/dist and WORK/docs-dist.
+file(REMOVE_RECURSE ${WORK}/admin ${WORK}/client ${WORK}/docs ${WORK}/shared)
+file(COPY ${CLIENT}/events.ts ${CLIENT}/schema.ts DESTINATION ${WORK}/client)
 foreach(file IN LISTS SOURCES)
   get_filename_component(folder ${file} DIRECTORY)
   file(COPY ${FROM}/${file} DESTINATION ${WORK}/${folder})
