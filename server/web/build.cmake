@@ -1,6 +1,7 @@
 # Builds the pages: copies SOURCES from FROM, and the client from CLIENT, to WORK, and runs npm there.
-# The result is WORK/dist and WORK/docs-dist.
-file(REMOVE_RECURSE ${WORK}/admin ${WORK}/client ${WORK}/docs ${WORK}/shared)
+# The results are WORK/dist, the admin, WORK/docs-dist, the API's page, and WORK/chat, the chat page and
+# the widget.
+file(REMOVE_RECURSE ${WORK}/admin ${WORK}/client ${WORK}/docs ${WORK}/shared ${WORK}/widget)
 file(COPY ${CLIENT}/events.ts ${CLIENT}/schema.ts DESTINATION ${WORK}/client)
 foreach(file IN LISTS SOURCES)
   get_filename_component(folder ${file} DIRECTORY)

@@ -62,11 +62,14 @@ std::optional<std::string> HttpResponse::header(std::string_view lower_case_name
 }
 
 HttpClient::HttpClient(std::string_view base_url, std::chrono::milliseconds limit) : limit_(limit) {
-  constexpr std::string_view kScheme = "http://";
-  if (!base_url.starts_with(kScheme)) {
-    throw std::invalid_argument("not an http:// URL: " + std::string(base_url));
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kSecure = "https://";
+  secure_ = base_url.starts_with(kSecure);
+  if (!secure_ && !base_url.starts_with(kPlain)) {
+    throw std::invalid_argument("not a URL: " + std::string(base_url));
   }
-  base_url.remove_prefix(kScheme.size());
+  if (secure_) port_ = 443;
+  base_url.remove_prefix(secure_ ? kSecure.size() : kPlain.size());
   base_url = base_url.substr(0, base_url.find('/'));
   const std::size_t colon = base_url.rfind(':');
   if (colon != std::string_view::npos) {
@@ -99,10 +102,33 @@ void HttpClient::connect() {
   const int on = 1;
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ++connections_made_;
+  if (secure_) shake_hands();
+}
+
+void HttpClient::shake_hands() {
+  tls_ = std::make_unique<TlsClient>(tls_options_);
+  try {
+    bool done = tls_->handshake();
+    send_below(tls_->give());
+    while (!done) {
+      std::string bytes;
+      if (!receive(bytes)) throw HttpError("the connection ended inside the TLS handshake");
+      tls_->take(bytes);
+      done = tls_->handshake();
+      send_below(tls_->give());
+    }
+  } catch (const HttpError&) {
+    close();
+    throw;
+  } catch (const std::runtime_error& error) {
+    close();
+    throw HttpError(error.what());
+  }
 }
 
 void HttpClient::close() {
   if (socket_ >= 0) ::close(socket_);
+  tls_.reset();
   socket_ = -1;
   buffer_.clear();
 }
@@ -116,12 +142,23 @@ void HttpClient::reset() {
 }
 
 void HttpClient::shutdown_write() {
-  if (socket_ >= 0) shutdown(socket_, SHUT_WR);
+  if (socket_ < 0) return;
+  if (tls_) {
+    tls_->end();
+    send_below(tls_->give());
+  }
+  shutdown(socket_, SHUT_WR);
 }
 
 void HttpClient::send_raw(std::string_view bytes) {
   if (!connected()) connect();
   note_request(bytes);
+  if (!tls_) return send_below(bytes);
+  tls_->write(bytes);
+  send_below(tls_->give());
+}
+
+void HttpClient::send_below(std::string_view bytes) {
   while (!bytes.empty()) {
     if (!wait_for(socket_, POLLOUT, limit_)) throw HttpError("the peer takes no more bytes");
     const ssize_t count = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -147,13 +184,34 @@ void HttpClient::note_request(std::string_view bytes) {
 
 // False at the end of the connection.
 bool HttpClient::fill() {
+  if (!tls_) return receive(buffer_);
+  try {
+    for (;;) {
+      const std::string text = tls_->read();
+      buffer_ += text;
+      if (!text.empty()) return true;
+      if (tls_->ended()) return false;
+      send_below(tls_->give());
+      std::string bytes;
+      if (!receive(bytes)) throw HttpError("the connection ended without an end of TLS");
+      tls_->take(bytes);
+    }
+  } catch (const HttpError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    throw HttpError(error.what());
+  }
+}
+
+// The bytes that come next, as they are; false at the end of the connection.
+bool HttpClient::receive(std::string& into) {
   if (!connected()) throw HttpError("not connected");
   std::array<char, 65536> bytes;
   for (;;) {
     if (!wait_for(socket_, POLLIN, limit_)) throw HttpError("nothing came within the limit");
     const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
     if (count > 0) {
-      buffer_.append(bytes.data(), static_cast<std::size_t>(count));
+      into.append(bytes.data(), static_cast<std::size_t>(count));
       return true;
     }
     if (count == 0) return false;
