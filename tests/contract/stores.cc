@@ -17,7 +17,7 @@ namespace {
 // A store on a database of its own, which goes with it.
 std::shared_ptr<Store> on_postgres(bool through_bouncer) {
   struct Both {
-    PostgresDatabase database;
+    PostgresDatabase database{PostgresDatabase::Kind::kReused};
     std::shared_ptr<Store> store;
   };
   const auto both = std::make_shared<Both>();

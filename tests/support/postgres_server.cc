@@ -69,6 +69,10 @@ class OwnPlace {
   PgBouncer bouncer_;
 };
 
+std::string creation_of(const std::string& name) {
+  return "CREATE DATABASE " + name + " OWNER " + kPostgresRole + " TEMPLATE template0";
+}
+
 // What postgres_fixture wrote, if its server is there.
 std::optional<PostgresPlace> shared_place() {
   std::ifstream file(TWINCHAT_POSTGRES_PLACE);
@@ -228,17 +232,45 @@ const PostgresPlace& postgres_place() {
   return own.place;
 }
 
-PostgresDatabase::PostgresDatabase() {
+PostgresDatabase::PostgresDatabase(Kind kind) : kind_(kind), claim_(postgres_place().admin_url) {
+  if (kind_ == Kind::kReused) {
+    for (int number = 1; !claim(number); ++number) continue;
+    return;
+  }
   static std::atomic<int> count{0};
-  name_ = "t" + std::to_string(getpid()) + "_" + std::to_string(++count);
-  PostgresClient client(postgres_place().admin_url);
-  client.exec("CREATE DATABASE " + name_ + " OWNER " + kPostgresRole + " TEMPLATE template0");
+  name_ = "new_" + std::to_string(getpid()) + "_" + std::to_string(++count);
+  claim_.exec(creation_of(name_));
+}
+
+// Takes the database of that number, unless another test has it.
+bool PostgresDatabase::claim(int number) {
+  const std::string lock = std::to_string(number);
+  if (claim_.value("SELECT pg_try_advisory_lock(" + lock + ")") != "t") return false;
+  name_ = "reused_" + lock;
+  if (claim_.rows("SELECT 1 FROM pg_database WHERE datname = '" + name_ + "'").empty()) {
+    claim_.exec(creation_of(name_));
+    return true;
+  }
+  PostgresClient client(admin_url());
+  // Without looking at references, so that the order does not matter.
+  std::string statements = "SET session_replication_role = replica";
+  for (const std::string& table : client.rows(
+           "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+           "'public'::regnamespace AND relname NOT IN ('twinchat_schema', 'twinchat_index', "
+           "'django_migrations', 'django_content_type', 'auth_permission')")) {
+    statements += "; DELETE FROM " + table;
+  }
+  client.exec(statements);
+  if (!client.rows("SELECT 1 FROM pg_class WHERE relname = 'twinchat_index'").empty()) {
+    client.exec("UPDATE twinchat_index SET last_session = 0, last_message = 0");
+  }
+  return true;
 }
 
 PostgresDatabase::~PostgresDatabase() {
+  if (kind_ == Kind::kReused) return;
   try {
-    PostgresClient client(postgres_place().admin_url);
-    client.exec("DROP DATABASE " + name_ + " WITH (FORCE)");
+    claim_.exec("DROP DATABASE " + name_ + " WITH (FORCE)");
   } catch (const std::runtime_error&) {
     // It goes with its server.
   }

@@ -113,12 +113,16 @@ struct PostgresPlace {
 };
 const PostgresPlace& postgres_place();
 
-// An empty database of a test's own on the shared server, dropped by the destructor.
+// A database of a test's own on the shared server.
 //
 // Thread safety: immutable after construction.
 class PostgresDatabase {
  public:
-  PostgresDatabase();
+  enum class Kind {
+    kNew,     // without tables; making one takes most of a second, and the destructor drops it
+    kReused,  // an earlier test's, whose tables were emptied: for tests that leave the schema alone
+  };
+  explicit PostgresDatabase(Kind kind = Kind::kNew);
   ~PostgresDatabase();
   PostgresDatabase(const PostgresDatabase&) = delete;
   PostgresDatabase& operator=(const PostgresDatabase&) = delete;
@@ -132,7 +136,11 @@ class PostgresDatabase {
   std::string admin_url() const;
 
  private:
+  bool claim(int number);
+
+  const Kind kind_;
   std::string name_;
+  PostgresClient claim_;  // keeps a reused one from other tests
 };
 
 // A port of the loopback interface that was free a moment ago.
