@@ -373,7 +373,9 @@ void make_first_version(const std::filesystem::path& file) {
       database.exec("DROP " + std::string(kind) + " " + name);
     }
   }
-  database.exec("DROP INDEX twinchat_turn_unfinished; UPDATE twinchat_schema SET version = 1");
+  database.exec(
+      "DROP INDEX twinchat_turn_unfinished; ALTER TABLE twinchat_turn DROP COLUMN feedback; ALTER "
+      "TABLE twinchat_turn DROP COLUMN feedback_at; UPDATE twinchat_schema SET version = 1");
 }
 
 TEST_CASE("A file of the first version gets what later ones have, and keeps its turns") {
@@ -395,6 +397,11 @@ TEST_CASE("A file of the first version gets what later ones have, and keeps its 
   finished.now = moment();
   store->finish_turn(finished);
   CHECK(SqliteFile(file).value("SELECT day || ' ' || tokens FROM twinchat_day") == "2025-12-26 7");
+  const Turn earlier = store->turns("one", 10).front();
+  CHECK(earlier.feedback == Feedback::kNone);
+  CHECK(store->set_feedback("one", earlier.answer->id, Feedback::kUp, moment()).feedback ==
+        Feedback::kUp);
+  CHECK(store->record_consent({.session_id = "one", .version = "1", .text = "t"}).id > 0);
 }
 
 TEST_CASE("A full disk fails the writes, keeps the reads, and is forgotten once there is room") {

@@ -190,6 +190,13 @@ constexpr std::array kCreateLeases{
   "owner" text NOT NULL,
   "expires_at" timestamp with time zone NOT NULL))sql"};
 
+// Rate limits that hold for all servers together: until when each bucket is full again. Short-lived
+// rows that change all the time; the free space is for their updates.
+constexpr std::array kCreateRates{
+    R"sql(CREATE TABLE "twinchat_rate" (
+  "bucket" text NOT NULL PRIMARY KEY,
+  "full_at" timestamp with time zone NOT NULL) WITH (fillfactor = 50))sql"};
+
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
 const std::vector<std::vector<const char*>>& migrations() {
   const auto all = [](const auto&... lists) {
@@ -197,8 +204,9 @@ const std::vector<std::vector<const char*>>& migrations() {
     (statements.insert(statements.end(), lists.begin(), lists.end()), ...);
     return statements;
   };
-  static const std::vector<std::vector<const char*>> kMigrations{all(
-      kCreateTurns, kCreateDays, kCreateConsents, kCreateLists, kCreateAccounts, kCreateLeases)};
+  static const std::vector<std::vector<const char*>> kMigrations{
+      all(kCreateTurns, kCreateDays, kCreateConsents, kCreateLists, kCreateAccounts, kCreateLeases,
+          kCreateRates)};
   return kMigrations;
 }
 
@@ -613,13 +621,16 @@ SchemaState inspect(Connection& connection) {
 }
 
 void migrate(Transactions& transactions) {
+  // What is not to be touched is left without a trace, and in one moment: another server may be
+  // making the tables.
+  if (transactions.snapshot([](Connection& c) { return inspect(c).complete(); })) return;
   const auto next = [](Connection& connection) {
-    if (inspect(connection).complete()) return true;
     connection.exec(kWaitShortly);
     connection.exec(kCreateVersions);
     connection.exec(kAddVersion);
     Query(connection, kLockVersion).step();
     const SchemaState state = inspect(connection);  // as the one before us left it
+    if (state.complete()) return true;
     if (!state.has_sessions) exec_all(connection, kCreateSessions);
     if (!state.has_messages) exec_all(connection, kCreateMessages);
     if (state.version < newest_version()) {

@@ -38,12 +38,21 @@ constexpr std::chrono::seconds kBetweenSweeps{60};
 // Rows that the tokens of a day are spread over.
 constexpr int kDayShards = 32;
 
-constexpr char kMessages[] =
-    "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM "
-    "chat_chatsession WHERE session_id = $1) AND id > $2 ORDER BY id LIMIT $3";
+#define MESSAGES                                                                                 \
+  "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM " \
+  "chat_chatsession WHERE session_id = $1) AND id > $2 AND id < $3 ORDER BY id "
+constexpr char kMessages[] = MESSAGES "LIMIT $4";
+constexpr char kNewestMessages[] = MESSAGES "DESC LIMIT $4";
 constexpr char kNewestTurns[] = TWINCHAT_PG_TURN_QUERY
     "WHERE q.session_id = (SELECT id FROM chat_chatsession WHERE session_id = $1) "
     "ORDER BY q.id DESC LIMIT $2";
+// From the messages of the session, which lie together, to their turns.
+constexpr char kAnsweredTurns[] = TWINCHAT_PG_TURN_QUERY
+    "WHERE a.session_id = (SELECT id FROM chat_chatsession WHERE session_id = $1) AND a.id BETWEEN "
+    "$2 AND $3 ORDER BY a.id";
+constexpr char kSetFeedback[] =
+    "UPDATE twinchat_turn SET feedback = $3, feedback_at = $4 WHERE answer_message_id = $1 AND "
+    "session_id = $2 RETURNING id";
 constexpr char kTurnByKey[] =
     "SELECT id, status, fingerprint, expires_at, owner FROM twinchat_turn WHERE session_id = $1 "
     "AND idempotency_key = $2";
@@ -68,7 +77,7 @@ constexpr char kResume[] =
     "finish_reason = '', block_reason = '', model = '', model_version = '', response_id = '', "
     "prompt_tokens = 0, cached_tokens = 0, output_tokens = 0, thought_tokens = 0, total_tokens = "
     "0, latency_ms = 0, attempts = 0, error_code = '', owner = $3, expires_at = $4, finished_at = "
-    "NULL WHERE id = $1 AND session_id = $2";
+    "NULL, feedback = 0, feedback_at = NULL WHERE id = $1 AND session_id = $2";
 constexpr char kLockTurn[] = TWINCHAT_PG_TURN_QUERY "WHERE t.id = $1 FOR NO KEY UPDATE OF s";
 // The answer if $5, the session's times, its row in the lists, the day's tokens, and the turn, if
 // it is still to be ended: $1 the turn, $2 the session, $3 the time.
@@ -98,6 +107,16 @@ constexpr char kTryWriting[] =
     "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0) ON CONFLICT (part) DO NOTHING";
 constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
 
+constexpr char kConsents[] =
+    "SELECT id, version, language, text, given_at, withdrawn_at FROM twinchat_consent WHERE "
+    "session_id = (SELECT id FROM chat_chatsession WHERE session_id = $1) ORDER BY id";
+constexpr char kInsertConsent[] =
+    "INSERT INTO twinchat_consent (session_id, version, language, text, given_at) VALUES ($1, $2, "
+    "$3, $4, $5) RETURNING id";
+constexpr char kHasConsent[] = "SELECT 1 FROM twinchat_consent WHERE session_id = $1 AND id = $2";
+constexpr char kWithdrawConsents[] =
+    "UPDATE twinchat_consent SET withdrawn_at = $2 WHERE session_id = $1 AND withdrawn_at IS NULL";
+
 // The session's messages from the newest on, visitors' with their turns: $1 the session, $2 the
 // turn before which to begin, $3 the message before which to go on. What only other programs'
 // messages need is only looked up for those.
@@ -117,6 +136,17 @@ constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = $1"
 std::size_t walk_length(std::size_t limit) {
   constexpr std::size_t kMost = 1'000'000;
   return std::min(limit, kMost) * 16 + 1'024;
+}
+
+std::vector<Consent> read_consents(Connection& connection, const std::string& session_id) {
+  Query query(connection, kConsents);
+  query.bind(session_id);
+  std::vector<Consent> consents;
+  while (query.step()) {
+    consents.push_back({query.integer(0), query.text(1), query.text(2), query.text(3),
+                        query.time(4), query.optional_time(5)});
+  }
+  return consents;
 }
 
 std::chrono::sys_days day_of(Timestamp time) {
@@ -150,7 +180,7 @@ class PostgresStore final : public Store {
  public:
   PostgresStore(std::string_view url, const PostgresStoreOptions& options)
       : options_(options), owner_(this_process()), pool_(url, pool_options(options)) {
-    const bool complete = transactions_.read(
+    const bool complete = transactions_.snapshot(
         [](Connection& connection) { return postgres::inspect(connection).complete(); });
     if (!complete && !options_.create) {
       throw Error(ErrorCode::kFailedPrecondition,
@@ -213,15 +243,14 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, kMessages);
+      Query query(connection, which.newest ? kNewestMessages : kMessages);
       query.bind(key).bind(which.after_id);
-      if (which.limit == 0) {
-        query.bind_null();
-      } else {
-        query.bind(sql_limit(which.limit));
-      }
+      query.bind(which.before_id == 0 ? std::numeric_limits<std::int64_t>::max() : which.before_id);
+      query.bind(which.limit == 0 ? std::numeric_limits<std::int64_t>::max()
+                                  : sql_limit(which.limit));
       std::vector<Message> messages;
       while (query.step()) messages.push_back(read_message(query, 0));
+      if (which.newest) std::reverse(messages.begin(), messages.end());
       return messages;
     });
   }
@@ -279,6 +308,66 @@ class PostgresStore final : public Store {
     if (!postgres::is_storable(key)) return {};
     return transactions_.read(
         [&](Connection& connection) { return walk_back(connection, key, before_turn, limit); });
+  }
+
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer) override {
+    const std::string key(session_id);
+    if (!postgres::is_storable(key)) return {};
+    return transactions_.read([&](Connection& connection) {
+      Query query(connection, kAnsweredTurns);
+      query.bind(key).bind(first_answer).bind(last_answer);
+      std::vector<Turn> turns;
+      while (query.step()) turns.push_back(read_turn(query));
+      return turns;
+    });
+  }
+
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                    Timestamp now) override {
+    const std::string key(session_id);
+    return writing([&](Connection& connection) {
+      const std::optional<Session> session = postgres::lock_session(connection, key);
+      if (!session) throw no_such_answer();
+      Query query(connection, kSetFeedback);
+      query.bind(answer_id).bind(session->id).bind(stored(feedback));
+      feedback == Feedback::kNone ? query.bind_null() : query.bind(now);
+      if (!query.step()) throw no_such_answer();
+      return postgres::load_turn(connection, query.integer(0));
+    });
+  }
+
+  Consent record_consent(const NewConsent& consent) override {
+    std::int64_t written = 0;
+    return writing([&](Connection& connection, bool in_doubt) {
+      const std::optional<Session> session = postgres::lock_session(connection, consent.session_id);
+      if (!session) throw no_such_session();
+      if (!in_doubt || !Query(connection, kHasConsent).bind(session->id).bind(written).step()) {
+        Query query(connection, kInsertConsent);
+        query.bind(session->id).bind(consent.version).bind(consent.language).bind(consent.text);
+        query.bind(consent.now).step();
+        written = query.integer(0);
+      }
+      return Consent{written, storable(consent.version), storable(consent.language),
+                     storable(consent.text), consent.now};
+    });
+  }
+
+  std::vector<Consent> consents(std::string_view session_id) override {
+    const std::string key(session_id);
+    if (!postgres::is_storable(key)) return {};
+    return transactions_.read(
+        [&](Connection& connection) { return read_consents(connection, key); });
+  }
+
+  std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) override {
+    const std::string key(session_id);
+    return writing([&](Connection& connection) {
+      const std::optional<Session> session = postgres::lock_session(connection, key);
+      if (!session) throw no_such_session();
+      Query(connection, kWithdrawConsents).bind(session->id).bind(now).run();
+      return read_consents(connection, key);
+    });
   }
 
   void check() override {
@@ -589,9 +678,11 @@ PostgresPoolStatistics postgres_pool_statistics(const Store& store) {
 namespace postgres {
 
 std::vector<std::string> store_statements() {
-  return {kMessages,   kNewestTurns,  kTurnByKey,   kTurnOfOurs, kBegin,        kResume,
-          kLockTurn,   kFinish,       kTokensOfDay, kInterrupt,  kPendingTurns, kExpiredTurns,
-          kTryWriting, kTriedWriting, kWalk,        kMessageText};
+  return {kMessages,         kNewestMessages, kNewestTurns, kAnsweredTurns, kSetFeedback,
+          kTurnByKey,        kTurnOfOurs,     kBegin,       kResume,        kLockTurn,
+          kFinish,           kTokensOfDay,    kInterrupt,   kPendingTurns,  kExpiredTurns,
+          kTryWriting,       kTriedWriting,   kConsents,    kInsertConsent, kHasConsent,
+          kWithdrawConsents, kWalk,           kMessageText};
 }
 
 }  // namespace postgres

@@ -227,4 +227,9 @@ Timestamp Query::time(int column) const {
   throw Error(ErrorCode::kDataLoss, "The database holds a time that cannot be read.");
 }
 
+std::optional<Timestamp> Query::optional_time(int column) const {
+  if (is_null(column)) return std::nullopt;
+  return time(column);
+}
+
 }  // namespace twinchat::sqlite

@@ -147,6 +147,7 @@ class Query {
   bool is_null(int column) const { return statement_.isColumnNull(column); }
   // kDataLoss when the text is no time.
   Timestamp time(int column) const;
+  std::optional<Timestamp> optional_time(int column) const;
 
  private:
   const std::unique_ptr<SQLite::Statement> own_ = nullptr;
