@@ -489,12 +489,6 @@ void exec_all(Connection& connection, const List& statements) {
   for (const char* statement : statements) connection.exec(statement);
 }
 
-// Whether another server made the same thing at the same moment: what IF NOT EXISTS does not see.
-bool is_made_meanwhile(const SqlError& error) {
-  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
-         error.sqlstate() == "XX000";
-}
-
 // Whether it can be used; nullopt when it is not there.
 std::optional<bool> find_index(Connection& connection, const Index& index) {
   const std::string name = index.name;
@@ -571,6 +565,11 @@ void make_concurrently(Transactions& transactions, const std::vector<const Index
 }
 
 }  // namespace
+
+bool is_made_meanwhile(const SqlError& error) {
+  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
+         error.sqlstate() == "XX000";
+}
 
 bool SchemaState::complete() const noexcept {
   return has_sessions && has_messages && version == newest_version();
