@@ -147,7 +147,8 @@ bool set_rate_limits(Settings& settings, const std::string& text) {
 
 bool set_database(Settings& settings, const std::string& text) {
   settings.database_url = text;
-  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10);
+  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10) ||
+         text.starts_with("postgresql://") || text.starts_with("postgres://");
 }
 
 bool set_safety(Settings& settings, const std::string& text) {
@@ -228,9 +229,16 @@ std::vector<Setting> make_table() {
        .apply = set_origins},
       {.name = "DATABASE_URL",
        .default_value = "sqlite:///twinchat.db",
-       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory:",
-       .help = "Where sessions and messages are kept. With memory: they are gone at the end.",
+       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+                "postgresql://user:password@host/name or memory:",
+       .help = "Where sessions and messages are kept. Many servers may use one PostgreSQL "
+               "database. With memory: they are gone at the end.",
        .apply = set_database},
+      {.name = "DATABASE_POOL_SIZE",
+       .default_value = "16",
+       .takes = "a whole number from 1 to 1000",
+       .help = "Connections to PostgreSQL at most. None is held while the model is awaited.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(database_pool_size), 1, 1'000)},
 
       {.name = "HOST",
        .default_value = "127.0.0.1",
@@ -651,6 +659,22 @@ std::string Setting::flag() const {
 const std::vector<Setting>& setting_table() {
   static const std::vector<Setting> table = make_table();
   return table;
+}
+
+std::string Settings::database_shown() const {
+  const std::size_t scheme = database_url.find("://");
+  if (scheme == std::string::npos || !database_url.starts_with("postgres")) return database_url;
+  // libpq takes a password as it is, whatever it consists of.
+  std::string place = database_url.substr(scheme + 3);
+  const std::size_t parameters = place.find('?');
+  const std::size_t at = place.rfind('@', parameters);
+  if (parameters != std::string::npos) place.resize(parameters);
+  if (at != std::string::npos) {
+    place.erase(0, at + 1);
+  } else if (database_url.find('@') != std::string::npos) {
+    place = "...";
+  }
+  return "postgresql://" + place;
 }
 
 Settings load_settings(const SettingSources& sources, bool for_serving) {

@@ -40,6 +40,8 @@ struct Settings {
   std::vector<std::string> cors_allowed_origins = {};
   // DATABASE_URL: what twinchat::open_store() takes.
   std::string database_url = {};
+  // DATABASE_POOL_SIZE: connections to PostgreSQL at most.
+  std::size_t database_pool_size = 16;
 
   // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
   std::string host = {};
@@ -104,6 +106,8 @@ struct Settings {
 
   // No key was given, so the demo model answers.
   bool demo() const { return gemini_api_key.empty(); }
+  // The database as anybody may read it: of a PostgreSQL URL without who logs in and how.
+  std::string database_shown() const;
 };
 
 // One line of the table that drives parsing, flags, --help and .env.example.

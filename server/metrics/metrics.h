@@ -14,6 +14,7 @@
 #include "http/http_server_stats.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
+#include "twinchat/postgres_store.h"
 
 namespace twinchat::server {
 
@@ -49,6 +50,7 @@ struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
   std::uint64_t wal_bytes = 0;
+  PostgresPoolStatistics pool = {};
 };
 
 // Counts what the server does, and says so in the text format of Prometheus. Names follow
