@@ -86,6 +86,9 @@ struct Settings {
   std::chrono::milliseconds chat_queue_wait{0};
   // CHAT_RATE_LIMITS: how often who may ask for what.
   RateLimits rate_limits = {};
+  // CHAT_RATE_SHARE_INTERVAL: how often servers on one database tell each other what they counted;
+  // zero: never.
+  std::chrono::milliseconds rate_share_interval{0};
   // CHAT_DAILY_TOKENS: tokens of all turns of a UTC day; 0 for no limit.
   std::int64_t daily_tokens = 0;
   // GEMINI_PRICES: what tokens cost, for the admin's estimate; nullopt: nothing is estimated.
@@ -98,7 +101,7 @@ struct Settings {
   // its client, and how much of all such answers is kept for that.
   std::chrono::milliseconds resume_window{0};
   std::size_t resume_bytes = 0;
-  // CHAT_PAGE: whether the chat page is served at /.
+  // CHAT_PAGE: the page at / is served.
   bool chat_page = true;
   // CHAT_WIDGET: what the widget and the chat page show, and ask for.
   WidgetSettings widget = {};

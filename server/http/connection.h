@@ -16,6 +16,7 @@
 #include "http/framing.h"
 #include "http/response_writer.h"
 #include "http/server_core.h"
+#include "http/tls_session.h"
 
 namespace twinchat::server {
 
@@ -34,6 +35,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // For the worker that handles the request.
 
   const std::string& client_address() const { return client_address_; }
+  // Whether the request came by TLS.
+  bool secure() const { return core_->tls != nullptr; }
   std::unique_ptr<FramedRequest> take_request();
 
   // The answer. Calls that come after the connection has broken do nothing (and return false).
@@ -67,14 +70,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Clock::time_point next_deadline() const;
   // Waits for a request of which nothing has come, not even to the socket.
   bool idle() const;
+  // Its TLS handshake has begun and is not done.
+  bool shaking_hands() const;
   int fd() const { return fd_.get(); }
 
   // Free for the event loop's own books.
   uint32_t generation = 0;
   Clock::time_point scheduled = Clock::time_point::max();
+  bool handshake_noted = false;
 
  private:
   enum class Phase : uint8_t {
+    kGreeting,   // waits for a TLS handshake or is in the middle of one
     kReading,    // waits for a request or is in the middle of one
     kHandling,   // a request is out for its answer, or the answer is under way
     kFlushing,   // the answer is complete, the client has not taken all of it
@@ -84,11 +91,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Clock::time_point deadline_locked() const;
   Next proceed_locked(char* buffer, size_t buffer_size);
+  Next greet_locked();
+  Next begin_tls_locked();
   Next read_locked(char* buffer, size_t buffer_size);
+  ssize_t receive_locked(char* buffer, size_t buffer_size);
   Next parse_locked(std::string_view bytes);
   Next discard_locked(char* buffer, size_t buffer_size);
   Next reject_locked(int status, std::string_view detail);
   void send_locked(std::string_view first, std::string_view second);
+  size_t put_locked(std::string_view bytes);
+  size_t put_both_locked(std::string_view first, std::string_view second);
+  bool say_end_locked();
   void keep_locked(std::string_view first, std::string_view second);
   void flush_locked();
   void finish_answer_locked();
@@ -98,12 +111,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void account_output_locked(size_t held);
   bool over_budget() const;
   bool over_output_budget() const;
+  size_t held_by_tls_locked() const;
 
   const std::shared_ptr<ServerCore> core_;
   const std::string client_address_;
 
   mutable std::mutex mutex_;
   UniqueFd fd_;
+  std::unique_ptr<TlsSession> tls_;  // once the client has begun its handshake
   RequestParser parser_;
   std::unique_ptr<FramedRequest> request_;  // complete, not yet taken
   std::string pipelined_;                   // read beyond the request that is being handled

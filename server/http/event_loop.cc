@@ -90,11 +90,9 @@ int open_listener(const addrinfo& address, bool any_family, UniqueFd& into) {
 
 }  // namespace
 
-EventLoop::EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch,
-                     std::function<void()> on_drain)
+EventLoop::EventLoop(std::shared_ptr<ServerCore> core, LoopCalls calls)
     : core_(std::move(core)),
-      dispatch_(std::move(dispatch)),
-      on_drain_(std::move(on_drain)),
+      calls_(std::move(calls)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       spare_(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
       buffer_(kReadBuffer) {
@@ -161,6 +159,7 @@ void EventLoop::stop(std::chrono::milliseconds drain) noexcept {
 
 void EventLoop::run() {
   std::array<epoll_event, 256> events;
+  if (calls_.on_beat) beat_at_ = Clock::now();
   for (;;) {
     if (core_->draining.load() && !draining_) begin_drain();
     if (draining_ &&
@@ -186,6 +185,7 @@ void EventLoop::run() {
         handle(connection, connection->on_events(event.events, buffer_.data(), buffer_.size()));
       }
     }
+    if (core_->interrupted.exchange(false) && calls_.on_interrupt) calls_.on_interrupt();
     if (look_at_woken) {
       core_->take_woken(woken_);
       for (const std::shared_ptr<Connection>& connection : woken_) {
@@ -196,7 +196,7 @@ void EventLoop::run() {
     }
     run_timers();
     if (!ready_.empty()) {
-      dispatch_(ready_);
+      calls_.dispatch(ready_);
       ready_.clear();
     }
   }
@@ -218,6 +218,7 @@ void EventLoop::handle(const std::shared_ptr<Connection>& connection, Connection
       return;
     case Connection::Next::kNothing:
       schedule(*connection);
+      if (core_->tls) limit_handshakes(*connection);
       return;
   }
 }
@@ -238,6 +239,23 @@ void EventLoop::schedule(Connection& connection) {
   timers_.push({when, connection.fd(), connection.generation});
 }
 
+// Ends the handshakes that have been going on for the longest when there are too many.
+void EventLoop::limit_handshakes(Connection& connection) {
+  if (connection.handshake_noted || !connection.shaking_hands()) return;
+  connection.handshake_noted = true;
+  handshakes_.emplace_back(connection.fd(), connection.generation);
+  while (!handshakes_.empty()) {
+    const auto [fd, generation] = handshakes_.front();
+    const auto* found = find(fd, generation);
+    if (found != nullptr && (*found)->shaking_hands()) {
+      if (core_->handshakes.load(std::memory_order_relaxed) <= core_->limits.handshakes) return;
+      core_->counters.rejected(RejectReason::kTlsTimeout);
+      handle(std::shared_ptr(*found), Connection::Next::kRemove);
+    }
+    handshakes_.pop_front();
+  }
+}
+
 void EventLoop::run_timers() {
   while (!timers_.empty() && timers_.top().when <= now_) {
     const Timer timer = timers_.top();
@@ -248,6 +266,10 @@ void EventLoop::run_timers() {
     connection->scheduled = Clock::time_point::max();
     handle(connection, connection->on_timer(now_));
   }
+  if (beat_at_ <= now_) {
+    beat_at_ = now_ + calls_.beat;
+    calls_.on_beat();
+  }
   if (accept_again_ <= now_) {
     accept_again_ = Clock::time_point::max();
     watch_listener(EPOLLIN);
@@ -255,7 +277,7 @@ void EventLoop::run_timers() {
 }
 
 int EventLoop::wait_time() const {
-  Clock::time_point until = accept_again_;
+  Clock::time_point until = std::min(accept_again_, beat_at_);
   if (!timers_.empty()) until = std::min(until, timers_.top().when);
   if (draining_) {
     until = std::min(until, Clock::time_point(std::chrono::nanoseconds(drain_until_.load())));
@@ -348,6 +370,7 @@ bool EventLoop::turn_away_with_spare() {
 void EventLoop::turn_away(UniqueFd fd, const std::string& client_address) {
   if (!fd) return;
   core_->counters.rejected(RejectReason::kTooManyConnections);
+  if (core_->tls) return;  // a handshake is more than it gets
   const httplib::Response response = core_->make_error({.status = 503,
                                                         .detail = "Too many connections.",
                                                         .client_address = client_address,
@@ -375,7 +398,7 @@ bool EventLoop::shed_idle() {
 
 void EventLoop::begin_drain() {
   draining_ = true;
-  if (on_drain_) on_drain_();
+  if (calls_.on_drain) calls_.on_drain();
   listener_.reset();
   spare_.reset();
   for (size_t fd = 0; fd < by_fd_.size(); ++fd) {
@@ -384,7 +407,7 @@ void EventLoop::begin_drain() {
     handle(connection, connection->on_drain(buffer_.data(), buffer_.size()));
   }
   if (!ready_.empty()) {
-    dispatch_(ready_);
+    calls_.dispatch(ready_);
     ready_.clear();
   }
 }

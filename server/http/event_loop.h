@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <queue>
@@ -15,17 +16,24 @@
 
 namespace twinchat::server {
 
+// Whom the loop tells of what; all are called on its thread.
+struct LoopCalls {
+  // Has complete requests handled; called once a round with all of them.
+  std::function<void(std::vector<std::shared_ptr<Connection>>& connections)> dispatch;
+  // See HttpServerOptions; may be empty.
+  std::function<void()> on_drain = {};
+  std::function<void()> on_interrupt = {};
+  std::function<void()> on_beat = {};
+  std::chrono::milliseconds beat{};
+};
+
 // One epoll instance, edge triggered: a request costs no epoll_ctl.
 //
 // Thread safety: listen() and run() belong to one thread after the other; port() and stop() may be
 // called from any thread.
 class EventLoop {
  public:
-  // Has a complete request handled; called once a round with all of them.
-  using Dispatch = std::function<void(std::vector<std::shared_ptr<Connection>>& connections)>;
-
-  // `on_drain` is called once when stop() has been heard; may be empty.
-  EventLoop(std::shared_ptr<ServerCore> core, Dispatch dispatch, std::function<void()> on_drain);
+  EventLoop(std::shared_ptr<ServerCore> core, LoopCalls calls);
   ~EventLoop();
 
   void listen(const std::string& host, int port);
@@ -51,6 +59,7 @@ class EventLoop {
   bool shed_idle();
   void handle(const std::shared_ptr<Connection>& connection, Connection::Next next);
   void schedule(Connection& connection);
+  void limit_handshakes(Connection& connection);
   void run_timers();
   void watch_listener(uint32_t events);
   bool turn_away_with_spare();
@@ -60,8 +69,7 @@ class EventLoop {
   const std::shared_ptr<Connection>* find(int fd, uint32_t generation) const;
 
   const std::shared_ptr<ServerCore> core_;
-  const Dispatch dispatch_;
-  const std::function<void()> on_drain_;
+  const LoopCalls calls_;
 
   UniqueFd epoll_;
   UniqueFd listener_;
@@ -74,11 +82,13 @@ class EventLoop {
   size_t hand_ = 0;  // where shed_idle() goes on
   uint32_t generation_ = 0;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
-  std::vector<std::shared_ptr<Connection>> ready_;  // to be dispatched
+  std::deque<std::pair<int, uint32_t>> handshakes_;  // descriptors and generations, oldest first
+  std::vector<std::shared_ptr<Connection>> ready_;   // to be dispatched
   std::vector<std::shared_ptr<Connection>> woken_;
   std::vector<char> buffer_;
 
-  Clock::time_point now_ = Clock::now();                       // of this round
+  Clock::time_point now_ = Clock::now();  // of this round
+  Clock::time_point beat_at_ = Clock::time_point::max();
   Clock::time_point accept_again_ = Clock::time_point::max();  // when accepting goes on
 
   std::atomic<int64_t> drain_until_{INT64_MAX};  // steady clock, nanoseconds

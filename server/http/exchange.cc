@@ -16,6 +16,10 @@ const std::string& Exchange::client_address() const {
   return connection_->client_address();
 }
 
+bool Exchange::secure() const {
+  return connection_->secure();
+}
+
 std::shared_ptr<Reply> Exchange::defer() {
   if (reply_ == nullptr) reply_ = std::make_shared<Reply>(connection_);
   return reply_;

@@ -41,6 +41,9 @@ class Exchange {
   // shows its IPv4 address.
   const std::string& client_address() const;
 
+  // Whether it came by TLS.
+  bool secure() const;
+
   // The answer that goes out when the handler returns, unless it deferred. 200 and empty to begin
   // with.
   httplib::Response& response() { return response_; }

@@ -24,6 +24,15 @@ struct HttpLimits {
   // extend it. Then 408 and the connection is closed. Default 10 s.
   std::chrono::milliseconds request_time{10'000};
 
+  // Time from the first byte of a TLS handshake to its end; then the connection is closed. Default
+  // 10 s.
+  std::chrono::milliseconds handshake_time{10'000};
+
+  // TLS handshakes under way at once. One more ends the one that has been going on for the longest:
+  // clients that do not finish lose their place to those who do. Each holds some 50 KiB. Default
+  // 1024.
+  size_t handshakes = 1024;
+
   // How long a connection may wait for its next (or first) request. Default 75 s, longer than the
   // 60 s for which common proxies keep their side.
   std::chrono::milliseconds idle_time{75'000};

@@ -50,6 +50,10 @@ const char* name_of(RejectReason reason) {
       return "unfinished_budget";
     case RejectReason::kUnsentBudget:
       return "unsent_budget";
+    case RejectReason::kTlsFailed:
+      return "tls_failed";
+    case RejectReason::kTlsTimeout:
+      return "tls_timeout";
     case RejectReason::kCount:
       break;
   }
@@ -59,10 +63,11 @@ const char* name_of(RejectReason reason) {
 // ---- what the parts share ----
 
 ServerCore::ServerCore(const HttpLimits& the_limits, ErrorAnswer the_error_answer, Log the_log,
-                       WorkerPoolOptions pool_options)
+                       WorkerPoolOptions pool_options, std::shared_ptr<TlsContext> the_tls)
     : limits(the_limits),
       error_answer(std::move(the_error_answer)),
       log(std::move(the_log)),
+      tls(std::move(the_tls)),
       wake_fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       pool(std::move(pool_options)) {
   if (!wake_fd) throw std::system_error(errno, std::generic_category(), "eventfd");
@@ -127,9 +132,13 @@ class HttpServer::Impl {
             options_.limits, options_.error_answer, options_.log,
             WorkerPoolOptions{.min_workers = options_.min_workers,
                               .max_workers = std::max(options_.min_workers, options_.max_workers),
-                              .on_escaped_exception = options_.log})),
-        loop_(
-            core_, [this](auto& connections) { dispatch(connections); }, options_.on_drain) {}
+                              .on_escaped_exception = options_.log},
+            options_.tls)),
+        loop_(core_, {.dispatch = [this](auto& connections) { dispatch(connections); },
+                      .on_drain = options_.on_drain,
+                      .on_interrupt = options_.on_interrupt,
+                      .on_beat = options_.on_beat,
+                      .beat = options_.beat}) {}
 
   ~Impl() {
     core_->pool.shutdown();
@@ -215,6 +224,11 @@ void HttpServer::stop(std::chrono::milliseconds drain) noexcept {
   impl_->loop().stop(drain);
 }
 
+void HttpServer::interrupt() noexcept {
+  impl_->core().interrupted.store(true);
+  impl_->core().wake();
+}
+
 bool HttpServer::draining() const {
   return impl_->core().draining.load();
 }
@@ -231,6 +245,7 @@ HttpServerStats HttpServer::stats() const {
   stats.requests = counters.requests.load(std::memory_order_relaxed);
   stats.handler_failures = counters.handler_failures.load(std::memory_order_relaxed);
   stats.client_gone = counters.client_gone.load(std::memory_order_relaxed);
+  stats.tls_handshakes = counters.tls_handshakes.load(std::memory_order_relaxed);
   stats.idle_shed = counters.idle_shed.load(std::memory_order_relaxed);
   for (size_t i = 0; i < static_cast<size_t>(RejectReason::kCount); ++i) {
     stats.rejected[i] = counters.rejected_by_reason[i].load(std::memory_order_relaxed);

@@ -10,8 +10,8 @@
 // reads and frames requests under the budgets of HttpLimits and hands complete ones to workers.
 // cpp-httplib parses the request line there and the handler fills an httplib::Response; routing is
 // the handler's. What a client sends beyond its request is the next request, in order, or an error;
-// what a handler does not look at never becomes a request. Plain HTTP/1.0 and 1.1; TLS, HTTP/2 and
-// compression belong to a proxy in front.
+// what a handler does not look at never becomes a request. HTTP/1.0 and 1.1, plain or, with a
+// TlsContext, over TLS under the same budgets; HTTP/2 and compression belong to a proxy in front.
 #pragma once
 
 #include <httplib.h>
@@ -27,6 +27,7 @@
 #include "http/framing.h"
 #include "http/http_limits.h"
 #include "http/http_server_stats.h"
+#include "http/tls_context.h"
 
 namespace twinchat::server {
 
@@ -61,6 +62,10 @@ struct HttpServerOptions {
   // Workers at most. A handler that blocks holds one; a deferred answer holds none. Default 128.
   size_t max_workers = 128;
 
+  // The certificate to speak TLS with; null speaks plain HTTP. A request that comes plain all the
+  // same is answered 400. May be reloaded while the server runs. Default null.
+  std::shared_ptr<TlsContext> tls = {};
+
   // Makes the answers that no handler makes: a request that could not be read, too much load, a
   // handler that failed. Called once for each of them, on any thread, with a connection's lock
   // held; must be quick. Status and detail must be used; header fields may be added. Default
@@ -70,6 +75,15 @@ struct HttpServerOptions {
   // Called once when stop() has been heard, on the thread of run(); must be quick and not throw.
   // Handlers may have it end what merely waits. Default: nobody is told.
   std::function<void()> on_drain = {};
+
+  // Called after interrupt(), once for any number of calls that come together, on the thread of
+  // run(); must be quick and not throw. Default: nothing happens.
+  std::function<void()> on_interrupt = {};
+
+  // Called again and again while run() goes round, on its thread, about every `beat`; must be quick
+  // and not throw. When it stays away the event loop hangs. Default: nobody is told.
+  std::function<void()> on_beat = {};
+  std::chrono::milliseconds beat{10'000};
 
   // Told what only the operator may know, for example what() of an exception that left a handler.
   // Called on any thread. Default: nobody is told.
@@ -101,6 +115,9 @@ class HttpServer {
   // `drain` from now, then closes what is left and makes run() return. Further calls can only
   // shorten the time. Async-signal-safe.
   void stop(std::chrono::milliseconds drain) noexcept;
+
+  // Has on_interrupt called: the way out of a signal handler. Async-signal-safe.
+  void interrupt() noexcept;
 
   // Whether stop() was called.
   bool draining() const;

@@ -20,6 +20,8 @@ enum class RejectReason {
   kTooManyConnections,  // 503, or no descriptor left
   kUnfinishedBudget,    // 503, too many unfinished requests in all
   kUnsentBudget,        // the client did not take its answer, and too many others did not, either
+  kTlsFailed,           // no TLS, or none that this server speaks
+  kTlsTimeout,          // the handshake took too long, or others needed its place
   kCount,
 };
 
@@ -34,6 +36,8 @@ struct HttpServerStats {
   uint64_t client_gone = 0;       // answers whose client went away before they ended
   uint64_t idle_shed = 0;         // idle connections closed to make room for new ones
   uint64_t rejected[static_cast<size_t>(RejectReason::kCount)] = {};
+
+  uint64_t tls_handshakes = 0;  // that succeeded
 
   size_t connections_open = 0;
   size_t unfinished_bytes = 0;
@@ -53,6 +57,7 @@ struct HttpCounters {
   std::atomic<uint64_t> handler_failures{0};
   std::atomic<uint64_t> client_gone{0};
   std::atomic<uint64_t> idle_shed{0};
+  std::atomic<uint64_t> tls_handshakes{0};
   std::atomic<uint64_t> rejected_by_reason[static_cast<size_t>(RejectReason::kCount)] = {};
   std::atomic<size_t> connections_open{0};
 };

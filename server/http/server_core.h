@@ -22,6 +22,7 @@
 namespace twinchat::server {
 
 class Connection;
+class TlsContext;
 struct ErrorCause;
 
 // Owns a file descriptor.
@@ -53,7 +54,7 @@ struct ServerCore {
   using Log = std::function<void(std::string_view)>;
 
   ServerCore(const HttpLimits& limits, ErrorAnswer error_answer, Log log,
-             WorkerPoolOptions pool_options);
+             WorkerPoolOptions pool_options, std::shared_ptr<TlsContext> tls);
 
   // The answer of this room to something that never reached a handler, or that failed in one.
   httplib::Response make_error(const ErrorCause& cause) const;
@@ -76,13 +77,16 @@ struct ServerCore {
   const HttpLimits limits;
   const ErrorAnswer error_answer;
   const Log log;
+  const std::shared_ptr<TlsContext> tls;  // null: plain HTTP
   UniqueFd wake_fd;
 
   HttpCounters counters;
   std::atomic<size_t> unfinished_bytes{0};
   std::atomic<size_t> unsent_bytes{0};
   std::atomic<size_t> unsent_connections{0};  // that hold them
+  std::atomic<size_t> handshakes{0};          // of TLS, under way
   std::atomic<bool> draining{false};
+  std::atomic<bool> interrupted{false};
 
   std::mutex woken_mutex;
   std::vector<std::shared_ptr<Connection>> woken;

@@ -1,5 +1,6 @@
-# Builds the pages: copies SOURCES from FROM to WORK, and runs npm there. The result is WORK/dist.
-file(REMOVE_RECURSE ${WORK}/admin ${WORK}/shared)
+# Builds the pages: copies SOURCES from FROM to WORK, and runs npm there. The results are
+# WORK/dist, the admin, and WORK/chat, the chat page and the widget.
+file(REMOVE_RECURSE ${WORK}/admin ${WORK}/shared ${WORK}/widget)
 foreach(file IN LISTS SOURCES)
   get_filename_component(folder ${file} DIRECTORY)
   file(COPY ${FROM}/${file} DESTINATION ${WORK}/${folder})

@@ -300,7 +300,7 @@ TEST_CASE("At the limit of connections an idle one makes room for a new one") {
   CHECK(server->stats().idle_shed == 16);
 }
 
-TEST_CASE("At the limit of connections, all of them busy, a new one is told so") {
+TEST_CASE("At the limit of connections, all of them busy, a new one is told so", "[plain]") {
   std::mutex mutex;
   std::vector<std::shared_ptr<Reply>> replies;
   HttpServerOptions options;
@@ -408,7 +408,7 @@ TEST_CASE("Connections that come and go at once leave nothing behind") {
   CHECK(HttpClient(server.url()).get("/").status == 200);
 }
 
-TEST_CASE("A server that runs out of descriptors turns clients away and recovers") {
+TEST_CASE("A server that runs out of descriptors turns clients away and recovers", "[plain]") {
   RunningServer server(echo);
   HttpClient before(server.url());
   CHECK(before.get("/").status == 200);
@@ -441,7 +441,8 @@ TEST_CASE("A server that runs out of descriptors turns clients away and recovers
   CHECK(after.get("/").status == 200);
 }
 
-TEST_CASE("A server without even a spare descriptor serves those who waited as soon as it can") {
+TEST_CASE("A server without even a spare descriptor serves those who waited as soon as it can",
+          "[plain]") {
   RunningServer server(echo);
   const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(client >= 0);

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <memory>
 
+#include "answer_record.h"
+
 namespace twinchat::testing {
 namespace {
 
@@ -60,11 +62,14 @@ std::optional<std::string> HttpResponse::header(std::string_view lower_case_name
 }
 
 HttpClient::HttpClient(std::string_view base_url, std::chrono::milliseconds limit) : limit_(limit) {
-  constexpr std::string_view kScheme = "http://";
-  if (!base_url.starts_with(kScheme)) {
-    throw std::invalid_argument("not an http:// URL: " + std::string(base_url));
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kSecure = "https://";
+  secure_ = base_url.starts_with(kSecure);
+  if (!secure_ && !base_url.starts_with(kPlain)) {
+    throw std::invalid_argument("not a URL: " + std::string(base_url));
   }
-  base_url.remove_prefix(kScheme.size());
+  if (secure_) port_ = 443;
+  base_url.remove_prefix(secure_ ? kSecure.size() : kPlain.size());
   base_url = base_url.substr(0, base_url.find('/'));
   const std::size_t colon = base_url.rfind(':');
   if (colon != std::string_view::npos) {
@@ -97,10 +102,33 @@ void HttpClient::connect() {
   const int on = 1;
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ++connections_made_;
+  if (secure_) shake_hands();
+}
+
+void HttpClient::shake_hands() {
+  tls_ = std::make_unique<TlsClient>(tls_options_);
+  try {
+    bool done = tls_->handshake();
+    send_below(tls_->give());
+    while (!done) {
+      std::string bytes;
+      if (!receive(bytes)) throw HttpError("the connection ended inside the TLS handshake");
+      tls_->take(bytes);
+      done = tls_->handshake();
+      send_below(tls_->give());
+    }
+  } catch (const HttpError&) {
+    close();
+    throw;
+  } catch (const std::runtime_error& error) {
+    close();
+    throw HttpError(error.what());
+  }
 }
 
 void HttpClient::close() {
   if (socket_ >= 0) ::close(socket_);
+  tls_.reset();
   socket_ = -1;
   buffer_.clear();
 }
@@ -114,11 +142,23 @@ void HttpClient::reset() {
 }
 
 void HttpClient::shutdown_write() {
-  if (socket_ >= 0) shutdown(socket_, SHUT_WR);
+  if (socket_ < 0) return;
+  if (tls_) {
+    tls_->end();
+    send_below(tls_->give());
+  }
+  shutdown(socket_, SHUT_WR);
 }
 
 void HttpClient::send_raw(std::string_view bytes) {
   if (!connected()) connect();
+  note_request(bytes);
+  if (!tls_) return send_below(bytes);
+  tls_->write(bytes);
+  send_below(tls_->give());
+}
+
+void HttpClient::send_below(std::string_view bytes) {
   while (!bytes.empty()) {
     if (!wait_for(socket_, POLLOUT, limit_)) throw HttpError("the peer takes no more bytes");
     const ssize_t count = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -130,15 +170,48 @@ void HttpClient::send_raw(std::string_view bytes) {
   }
 }
 
+// For the record: what is asked by the first bytes after an answer. Where that is not clear it
+// stays unknown, as it does for the second of several requests.
+void HttpClient::note_request(std::string_view bytes) {
+  asked_ = {};
+  const std::string_view line = bytes.substr(0, bytes.find("\r\n"));
+  const std::size_t first = line.find(' ');
+  const std::size_t second = line.find(' ', first + 1);
+  if (second == std::string_view::npos || line.substr(second) != " HTTP/1.1") return;
+  asked_.method = line.substr(0, first);
+  asked_.target = line.substr(first + 1, second - first - 1);
+}
+
 // False at the end of the connection.
 bool HttpClient::fill() {
+  if (!tls_) return receive(buffer_);
+  try {
+    for (;;) {
+      const std::string text = tls_->read();
+      buffer_ += text;
+      if (!text.empty()) return true;
+      if (tls_->ended()) return false;
+      send_below(tls_->give());
+      std::string bytes;
+      if (!receive(bytes)) throw HttpError("the connection ended without an end of TLS");
+      tls_->take(bytes);
+    }
+  } catch (const HttpError&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    throw HttpError(error.what());
+  }
+}
+
+// The bytes that come next, as they are; false at the end of the connection.
+bool HttpClient::receive(std::string& into) {
   if (!connected()) throw HttpError("not connected");
   std::array<char, 65536> bytes;
   for (;;) {
     if (!wait_for(socket_, POLLIN, limit_)) throw HttpError("nothing came within the limit");
     const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
     if (count > 0) {
-      buffer_.append(bytes.data(), static_cast<std::size_t>(count));
+      into.append(bytes.data(), static_cast<std::size_t>(count));
       return true;
     }
     if (count == 0) return false;
@@ -175,6 +248,20 @@ std::string HttpClient::take_line() {
 
 HttpResponse HttpClient::read_response(bool head_request,
                                        const std::function<bool(std::string_view)>& on_body) {
+  const RecordedRequest asked = std::exchange(asked_, {});
+  if (!records_answers()) return read_answer(head_request, on_body);
+  std::string body;
+  bool whole = true;
+  HttpResponse response = read_answer(head_request, [&](std::string_view piece) {
+    body += piece;
+    return whole = on_body(piece);
+  });
+  record_answer(asked, response, body, whole);
+  return response;
+}
+
+HttpResponse HttpClient::read_answer(bool head_request,
+                                     const std::function<bool(std::string_view)>& on_body) {
   HttpResponse response;
   bool keep = true;
   do {
@@ -249,6 +336,7 @@ HttpResponse HttpClient::stream(std::string_view method, std::string_view target
   std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\n";
   for (const auto& [name, value] : headers) head += name + ": " + value + "\r\n";
   send_raw(head + "\r\n" + std::string(body));
+  asked_ = {std::string(method), std::string(target), std::string(body)};
   try {
     return read_response(method == "HEAD", on_body);
   } catch (const HttpError&) {

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "tls_client.h"
 
 namespace twinchat::testing {
 
@@ -29,15 +32,23 @@ struct HttpError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// An HTTP/1.1 client over one plain socket, written for the tests so that what they see does not
-// pass through the code under test or the server's HTTP library. It never retries and never
-// follows a redirect. The connection is kept between requests while the server allows.
+// What a request asked, for the record of answers (answer_record.h).
+struct RecordedRequest {
+  std::string method = {};  // empty: not known
+  std::string target = {};
+  std::string body = {};
+};
+
+// An HTTP/1.1 client over one socket, plain or with TLS, written for the tests so that what they
+// see does not pass through the code under test or the server's HTTP library. It never retries and
+// never follows a redirect. The connection is kept between requests while the server allows.
 //
 // Thread safety: none; one client per thread.
 class HttpClient {
  public:
   // `base_url` is like "http://127.0.0.1:8000"; a path in it is left out. Does not connect yet.
-  // `limit` bounds every single wait for the peer.
+  // With https any certificate is taken, and an end that was not announced is an HttpError. `limit`
+  // bounds every single wait for the peer.
   explicit HttpClient(std::string_view base_url,
                       std::chrono::milliseconds limit = std::chrono::seconds(60));
   ~HttpClient();
@@ -62,6 +73,8 @@ class HttpClient {
   // For hostile tests: bytes as they are. send_raw() connects when there is no connection.
   void connect();
   void send_raw(std::string_view bytes);
+  // The bytes as they are, whatever the scheme.
+  void send_below(std::string_view bytes);
   // Up to 64 KiB as soon as something is there; empty at the end of the connection. Throws
   // HttpError when nothing came within the limit or the connection was reset.
   std::string receive_raw();
@@ -78,19 +91,32 @@ class HttpClient {
   bool connected() const { return socket_ >= 0; }
   // How many connections this client has made so far: 1 after any number of kept-alive requests.
   int connections_made() const { return connections_made_; }
+  // What is known of TLS; null without it, or while not connected.
+  TlsClient* tls() const { return tls_.get(); }
+  // How the next connections use it.
+  void set_tls(const TlsClientOptions& options) { tls_options_ = options; }
 
  private:
   bool fill();
+  bool receive(std::string& into);
+  void shake_hands();
   std::string take_line();
+  void note_request(std::string_view bytes);
+  // As read_answer(), and the answer is kept for the record.
   HttpResponse read_response(bool head_request,
                              const std::function<bool(std::string_view)>& on_body);
+  HttpResponse read_answer(bool head_request, const std::function<bool(std::string_view)>& on_body);
 
   std::string host_;
+  bool secure_ = false;
+  TlsClientOptions tls_options_;
+  std::unique_ptr<TlsClient> tls_;
   std::uint16_t port_ = 80;
   std::chrono::milliseconds limit_;
   int socket_ = -1;
   int connections_made_ = 0;
   std::string buffer_;  // received, not yet used
+  RecordedRequest asked_;
 };
 
 }  // namespace twinchat::testing

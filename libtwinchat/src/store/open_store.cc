@@ -59,6 +59,8 @@ std::string file_of(std::string_view url) {
 
 Store::~Store() = default;
 
+RateBuckets::~RateBuckets() = default;
+
 void Store::check() {
   find_session({});
 }

@@ -624,7 +624,10 @@ class SqliteStore final : public Store {
   bool inspect_before_writing() const {
     const auto look = [this](Connection::Access access) {
       Connection connection(file_, access, options_.busy_timeout);
+      // One transaction: another process may be making the tables one after the other.
+      connection.exec("BEGIN");
       const sqlite::SchemaState state = sqlite::inspect(connection);
+      connection.exec("ROLLBACK");
       const std::int64_t size =
           connection.integer("PRAGMA page_count") * connection.integer("PRAGMA page_size");
       if (size <= kLargestCheckedFile) sqlite::check_pages(connection);
