@@ -130,7 +130,11 @@ Application::Application(const Settings& settings)
                    .max_wait = std::min(settings.chat_queue_wait, settings.chat_timeout),
                    .executor = [this](std::function<void()> task) { post(std::move(task)); }};
   routes.timeout = settings.chat_timeout;
-  routes.heartbeat = settings.heartbeat;
+  routes.streams = {.window = settings.resume_window,
+                    .max_bytes = settings.resume_bytes,
+                    .heartbeat = settings.heartbeat,
+                    .executor = [this](std::function<void()> task) { post(std::move(task)); }};
+  routes.widget = settings.widget;
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
   std::shared_ptr<Model> model = make_model(settings, metrics_.get());
@@ -223,6 +227,7 @@ void Application::post(std::function<void()> task) {
 std::string Application::metrics_text() {
   return metrics_->text({.http = http_.stats(),
                          .places = chat_routes_->places(),
+                         .streams = chat_routes_->streams(),
                          .wal_bytes = wal_bytes(settings_.database_url)});
 }
 

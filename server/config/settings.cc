@@ -480,12 +480,35 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0.05 to 3600",
        .help = "How long a stream may be silent before a comment is sent to keep it alive.",
        .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+      {.name = "CHAT_RESUME_WINDOW",
+       .default_value = "60",
+       .takes = "seconds from 0 to 3600",
+       .help = "How long a streamed answer with an idempotency key goes on without its client, who "
+               "may come back for the rest; then it is cancelled.",
+       .apply = seconds_to(TWINCHAT_AT(resume_window), 0, 3600)},
+      {.name = "CHAT_RESUME_BYTES",
+       .default_value = "33554432",
+       .takes = "a whole number from 0 to 1073741824",
+       .help = "How much text of streamed answers under way is kept for that, all together; an "
+               "answer that no longer fits ends with its client.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(resume_bytes), 0, 1'073'741'824)},
       {.name = "CHAT_PAGE",
        .default_value = "True",
        .takes = "True or False",
        .help = "Whether the server has a page to chat on at /. /widget.js, for other sites' pages, "
                "is there either way.",
        .apply = boolean_to(TWINCHAT_AT(chat_page))},
+      {.name = "CHAT_WIDGET",
+       .default_value = "",
+       .takes = "a JSON object as GET /api/chat/widget/ shows it, or the part of one that differs",
+       .help = "What the widget and the chat page show and ask for: texts by language, quick "
+               "actions, details, consent, feedback.",
+       .from_file = true,
+       .apply =
+           [](Settings& s, const std::string& text) {
+             s.widget = WidgetSettings::parse(text);
+             return true;
+           }},
   };
 }
 
@@ -565,7 +588,15 @@ class Loader {
       if (setting.default_value.empty() && !setting.may_be_empty) return;
       found = Found{std::string(setting.default_value), "by default"};
     }
-    if (!is_utf8(found->value) || !setting.apply(settings_, found->value)) {
+    bool usable = false;
+    try {
+      usable = is_utf8(found->value) && setting.apply(settings_, found->value);
+    } catch (const SettingsError& error) {
+      // What is wrong within the value.
+      throw SettingsError(
+          fmt::format("{} {} is not usable: {}", setting.name, found->origin, error.what()));
+    }
+    if (!usable) {
       throw SettingsError(fmt::format("{} {} is not usable: it takes {}.", setting.name,
                                       found->origin, setting.takes));
     }

@@ -12,6 +12,7 @@
 
 #include "admin/prices.h"
 #include "config/settings_error.h"
+#include "config/widget_settings.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
 #include "log/log.h"
@@ -96,8 +97,14 @@ struct Settings {
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
   std::chrono::milliseconds heartbeat{0};
-  // CHAT_PAGE: the page at / is served.
+  // CHAT_RESUME_WINDOW, CHAT_RESUME_BYTES: how long a streamed answer with a key goes on without
+  // its client, and how much of all such answers is kept for that.
+  std::chrono::milliseconds resume_window{0};
+  std::size_t resume_bytes = 0;
+  // CHAT_PAGE: whether the chat page is served at /.
   bool chat_page = true;
+  // CHAT_WIDGET: what the widget and the chat page show, and ask for.
+  WidgetSettings widget = {};
 
   // What the operator should hear about: unknown names in .env that look like ours.
   std::vector<std::string> warnings = {};

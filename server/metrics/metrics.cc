@@ -244,6 +244,12 @@ class Metrics::Impl {
     for (std::size_t i = 0; i < shed_.size(); ++i) {
       grow_to(*shed_[i], static_cast<double>(now.places.shed[i]));
     }
+    kept_.Set(static_cast<double>(now.streams.kept));
+    absent_.Set(static_cast<double>(now.streams.absent));
+    kept_bytes_.Set(static_cast<double>(now.streams.bytes));
+    grow_to(resumed_, static_cast<double>(now.streams.resumed));
+    grow_to(expired_, static_cast<double>(now.streams.expired));
+    grow_to(dropped_, static_cast<double>(now.streams.dropped));
     wal_bytes_.Set(static_cast<double>(now.wal_bytes));
     resident_.Set(resident_bytes());
     grow_to(cpu_, cpu_seconds());
@@ -339,6 +345,20 @@ class Metrics::Impl {
       gauge("twinchat_http_queued", "Complete requests and other work waiting for a thread.");
   Gauge& queue_depth_ =
       gauge("twinchat_llm_queue_depth", "Messages waiting until another has its answer.");
+  Gauge& kept_ = gauge("twinchat_resumable_streams",
+                       "Streamed answers under way whose clients may come back.");
+  Gauge& absent_ =
+      gauge("twinchat_resumable_streams_absent", "Those of them without a client at present.");
+  Gauge& kept_bytes_ = gauge("twinchat_resume_buffer_bytes", "Their text, which is kept for that.");
+  Counter& resumed_ = counters("twinchat_streams_resumed_total",
+                               "Clients that came back to a stream and got the rest.")
+                          .Add({});
+  Counter& expired_ = counters("twinchat_streams_expired_total",
+                               "Streamed answers cancelled because nobody came back for them.")
+                          .Add({});
+  Counter& dropped_ = counters("twinchat_resume_buffer_full_total",
+                               "Streamed answers whose text was too much to be kept.")
+                          .Add({});
   Gauge& wal_bytes_ =
       gauge("twinchat_wal_bytes", "Size of the database's write-ahead log; 0 without one.");
   Gauge& resident_ = gauge("process_resident_memory_bytes", "Memory that is resident.");

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/answer_stream.h"
 #include "api/request_observer.h"
 #include "api/turn_places.h"
 #include "http/http_server_stats.h"
@@ -48,6 +49,7 @@ struct ModelCall {
 struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
+  AnswerStreamStats streams = {};
   std::uint64_t wal_bytes = 0;
 };
 
