@@ -1,5 +1,6 @@
 import { after, afterEach, before } from 'node:test';
-import { nothingBadHappened, start, stop } from './fixture.mjs';
+import { start, stop } from './fixture.mjs';
+import { nothingBadHappened } from './watch.mjs';
 
 before(start);
 after(stop);
