@@ -88,6 +88,7 @@ std::vector<std::pair<std::string, std::string>> Router::table() const {
 }
 
 const Router::Route* Router::find(std::string_view path, std::string& parameter) const {
+  if (path.empty()) return nullptr;  // of a request that could not be read
   std::string with_slash(path);
   if (!with_slash.ends_with('/')) with_slash += '/';
   for (const Route& route : routes_) {
