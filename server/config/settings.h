@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "admin/prices.h"
+#include "api/https_rules.h"
 #include "config/settings_error.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
@@ -44,6 +45,13 @@ struct Settings {
   // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
   std::string host = {};
   int port = 0;
+  // TLS_CERTIFICATE, TLS_KEY: PEM files; both or none, which is plain HTTP.
+  std::string tls_certificate = {};
+  std::string tls_key = {};
+  // SECURE_*: what depends on https; the proxies to be believed are left for the one who wires.
+  HttpsOptions https = {};
+  // SESSION_COOKIE_SECURE: the admin gives no cookie without https, not even on a loopback address.
+  bool session_cookie_secure = false;
   // MAX_BODY_BYTES: the largest request body; one more byte is 413.
   std::size_t max_body_bytes = 65'536;
   // SHUTDOWN_TIMEOUT: how long requests under way may go on after SIGTERM.
@@ -134,9 +142,9 @@ struct SettingSources {
 };
 
 // Flags over environment over .env over defaults, all checked. SettingsError for the first thing
-// that is wrong: a value that is not what the setting takes, a missing or weak SECRET_KEY, a
-// missing GEMINI_API_KEY. With `for_serving` off (migrate, check on a machine without the keys) the
-// two keys are not asked for.
+// that is wrong: a value that is not what the setting takes, a certificate without
+// its key, a missing or weak SECRET_KEY, a missing GEMINI_API_KEY. With `for_serving` off (migrate,
+// check on a machine without the keys) the two keys are not asked for.
 //
 // Thread safety: a pure function, apart from what read_file does.
 Settings load_settings(const SettingSources& sources, bool for_serving = true);

@@ -235,6 +235,11 @@ class Metrics::Impl {
       grow_to(*shed_[i], static_cast<double>(now.places.shed[i]));
     }
     wal_bytes_.Set(static_cast<double>(now.wal_bytes));
+    grow_to(tls_handshakes_, static_cast<double>(now.http.tls_handshakes));
+    if (now.certificate_expires) {
+      certificates_.Add({}).Set(
+          static_cast<double>(std::chrono::system_clock::to_time_t(*now.certificate_expires)));
+    }
     resident_.Set(resident_bytes());
     grow_to(cpu_, cpu_seconds());
     std::ostringstream out;
@@ -331,6 +336,11 @@ class Metrics::Impl {
       gauge("twinchat_llm_queue_depth", "Messages waiting until another has its answer.");
   Gauge& wal_bytes_ =
       gauge("twinchat_wal_bytes", "Size of the database's write-ahead log; 0 without one.");
+  Counter& tls_handshakes_ =
+      counters("twinchat_tls_handshakes_total", "TLS handshakes that succeeded.").Add({});
+  Family<Gauge>& certificates_ = gauges("twinchat_tls_certificate_expiry_seconds",
+                                        "Until when the server's certificate is valid, in Unix "
+                                        "time; absent without TLS.");
   Gauge& resident_ = gauge("process_resident_memory_bytes", "Memory that is resident.");
   Counter& cpu_ =
       counters("process_cpu_seconds_total", "Time on processors, in user and system mode.").Add({});

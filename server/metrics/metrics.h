@@ -44,6 +44,7 @@ struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
   std::uint64_t wal_bytes = 0;
+  std::optional<std::chrono::system_clock::time_point> certificate_expires = {};
 };
 
 // Counts what the server does, and says so in the text format of Prometheus. Names follow
