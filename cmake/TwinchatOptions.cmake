@@ -18,6 +18,8 @@ option(TWINCHAT_BUILD_PYTHON "Build the Python package; needs pybind11 and Pytho
 option(TWINCHAT_BUILD_FUZZERS "Build the libFuzzer targets; needs clang++ as the compiler" OFF)
 option(TWINCHAT_WEB "Build the admin's page into twinchat-server; needs Node.js with npm"
        ${twinchat_web_default})
+find_package(PostgreSQL QUIET)
+option(TWINCHAT_WITH_POSTGRES "Build the store over PostgreSQL; needs libpq" ${PostgreSQL_FOUND})
 option(TWINCHAT_WERROR "Treat warnings in our own code as errors" OFF)
 set(TWINCHAT_SANITIZE "" CACHE STRING "Sanitizers for the whole build: 'address,undefined' or 'thread'")
 set(TWINCHAT_HTTPLIB_INCLUDE_DIR "" CACHE PATH

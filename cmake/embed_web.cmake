@@ -1,8 +1,17 @@
-# cmake -DDIST=<folder> -DOUTPUT=<file.cc> -P embed_web.cmake
-# Writes the C++ source of twinchat::server::web_files(): the files below DIST, byte for byte. A
-# folder that is not there has no files.
+# cmake -DDIST=<folder> -DFUNCTION=<name> -DHEADER=<file.h> -DOUTPUT=<file.cc> -P embed_web.cmake
+# Writes the C++ source of twinchat::server::FUNCTION(), which HEADER declares: the files below DIST,
+# byte for byte. A folder that is not there has no files. <file>.gz is <file>, compressed.
 file(GLOB_RECURSE files RELATIVE "${DIST}" "${DIST}/*")
+list(FILTER files EXCLUDE REGEX "\\.gz$")
 list(SORT files)
+
+# Appends the array of that name with the file's bytes.
+macro(append_array name file)
+  file(READ "${file}" bytes HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(APPEND arrays "constexpr unsigned char ${name}[] = {${bytes}0};\n")
+endmacro()
+
 set(arrays "")
 set(entries "")
 set(number 0)
@@ -29,12 +38,15 @@ foreach(file IN LISTS files)
   else()
     message(FATAL_ERROR "embed_web.cmake: no content type for ${file}")
   endif()
-  file(READ "${DIST}/${file}" bytes HEX)
+  append_array(kFile${number} "${DIST}/${file}")
   file(SHA256 "${DIST}/${file}" hash)
   string(SUBSTRING "${hash}" 0 16 etag)
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-  string(APPEND arrays "constexpr unsigned char kFile${number}[] = {${bytes}0};\n")
-  string(APPEND entries "      {\"${file}\", \"${type}\", \"\\\"${etag}\\\"\", text(kFile${number})},\n")
+  set(gzipped "{}")
+  if(EXISTS "${DIST}/${file}.gz")
+    append_array(kGzipped${number} "${DIST}/${file}.gz")
+    set(gzipped "text(kGzipped${number})")
+  endif()
+  string(APPEND entries "      {\"${file}\", \"${type}\", \"\\\"${etag}\\\"\", text(kFile${number}),\n       ${gzipped}},\n")
   math(EXPR number "${number} + 1")
 endforeach()
 if(number EQUAL 0)
@@ -51,7 +63,7 @@ endif()
 file(WRITE "${OUTPUT}.new" "// Made by embed_web.cmake.
 #include <cstddef>
 
-#include \"admin/web_files.h\"
+#include \"${HEADER}\"
 
 namespace twinchat::server {
 namespace {
@@ -59,7 +71,7 @@ namespace {
 ${arrays}${helpers}
 }  // namespace
 
-std::span<const WebFile> web_files() {
+std::span<const WebFile> ${FUNCTION}() {
 ${body}}
 
 }  // namespace twinchat::server

@@ -3,6 +3,7 @@
 // (A store that keeps the data elsewhere derives from the same class, and takes more than a screen:
 // libtwinchat/src/store/memory_store.cc is one.)
 //   GEMINI_API_KEY=... custom_store "What is insulin?"
+#include <cstdint>
 #include <ctime>
 #include <exception>
 #include <fstream>
@@ -65,6 +66,29 @@ class AuditedStore final : public twinchat::Store {
                                              std::size_t limit) override {
     record("read-for-model", id);
     return behind_->past_turns(id, before_turn, limit);
+  }
+  std::vector<twinchat::Turn> answered_turns(std::string_view id, std::int64_t first_answer,
+                                             std::int64_t last_answer) override {
+    record("read-turns", id);
+    return behind_->answered_turns(id, first_answer, last_answer);
+  }
+  twinchat::Turn set_feedback(std::string_view id, std::int64_t answer_id,
+                              twinchat::Feedback feedback, twinchat::Timestamp now) override {
+    record("feedback", id);
+    return behind_->set_feedback(id, answer_id, feedback, now);
+  }
+  twinchat::Consent record_consent(const twinchat::NewConsent& consent) override {
+    record("consent", consent.session_id);
+    return behind_->record_consent(consent);
+  }
+  std::vector<twinchat::Consent> consents(std::string_view id) override {
+    record("read-consents", id);
+    return behind_->consents(id);
+  }
+  std::vector<twinchat::Consent> withdraw_consents(std::string_view id,
+                                                   twinchat::Timestamp now) override {
+    record("withdraw-consents", id);
+    return behind_->withdraw_consents(id, now);
   }
   void check() override { behind_->check(); }
 

@@ -13,6 +13,8 @@
 #include "metrics/metrics_server.h"
 #include "metrics/watched_model.h"
 #include "metrics/watched_store.h"
+#include "pages/api_docs.h"
+#include "pages/chat_page.h"
 #include "twinchat/gemini.h"
 #include "twinchat/sqlite_store.h"
 
@@ -107,7 +109,7 @@ Application::Application(const Settings& settings, const ServiceManager& manager
     : settings_(settings),
       manager_(manager),
       tls_(make_tls(settings)),
-      limits_(settings.rate_limits, settings.trusted_proxies),
+      limits_(settings.rate_limits, settings.trusted_proxies, KeyedHash(settings.secret_key)),
       metrics_(make_metrics(settings)),
       router_(AccessRules(settings.allowed_hosts, settings.cors_allowed_origins), router_options()),
       http_(http_options(), [this](Exchange& exchange) { handle(exchange); }) {
@@ -146,7 +148,13 @@ Application::Application(const Settings& settings, const ServiceManager& manager
       AdminOptions{.always_secure = settings.session_cookie_secure,
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
+  add_api_docs(router_, openapi_files(), docs_page_files());
+  add_chat_page(router_, chat_page_files(), settings.chat_page);
   add_health_routes();
+  if (database.rate_buckets && settings.rate_share_interval > std::chrono::milliseconds::zero()) {
+    shared_limits_ = std::make_unique<SharedRateLimits>(limits_.limiter(), database.rate_buckets,
+                                                        settings.rate_share_interval);
+  }
 }
 
 HttpServerOptions Application::http_options() {

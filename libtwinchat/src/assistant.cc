@@ -11,11 +11,15 @@
 
 #include "require.h"
 #include "store/turn_rules.h"
+#include "text.h"
 #include "turn_runner.h"
 #include "uuid.h"
 
 namespace twinchat {
 namespace {
+
+constexpr std::size_t kMaxConsentVersion = 64;
+constexpr std::size_t kMaxConsentLanguage = 35;  // of a BCP 47 tag with script, region and variants
 
 // Tasks for the thread that waits in send().
 //
@@ -149,6 +153,19 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
     send->armed();
   }
 
+  bool stop(std::string_view session_id, std::string_view key) {
+    std::shared_ptr<Send> found;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto lane = lanes_.find(std::string(session_id));
+      if (lane == lanes_.end()) return false;
+      found = key.empty() ? lane->second.running : find_key(lane->second, key);
+      if (!found) return false;
+      if (!found->waits) found->turn->stop_as_caller();
+    }
+    return found->stop.request_stop();
+  }
+
   void close() {
     std::vector<std::shared_ptr<Send>> all;
     {
@@ -211,8 +228,12 @@ class Assistant::Impl : public std::enable_shared_from_this<Assistant::Impl> {
   // The send of that lane, running or waiting, that has the same idempotency key.
   static std::shared_ptr<Send> find_twin(const Lane& lane, const Send& send) {
     const std::string& key = send.turn->idempotency_key();
-    if (key.empty()) return nullptr;
-    const auto has_key = [&key](const std::shared_ptr<Send>& other) {
+    return key.empty() ? nullptr : find_key(lane, key);
+  }
+
+  // The send of that lane, running or waiting, that has the key.
+  static std::shared_ptr<Send> find_key(const Lane& lane, std::string_view key) {
+    const auto has_key = [key](const std::shared_ptr<Send>& other) {
       return other->turn->idempotency_key() == key;
     };
     if (lane.running && has_key(lane.running)) return lane.running;
@@ -324,6 +345,43 @@ std::vector<Turn> Assistant::history(std::string_view session_id, std::size_t li
   return impl_->house().store->turns(session_id, limit);
 }
 
+std::vector<Turn> Assistant::answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                            std::int64_t last_answer) {
+  return impl_->house().store->answered_turns(session_id, first_answer, last_answer);
+}
+
+Turn Assistant::set_feedback(std::string_view session_id, std::int64_t answer_id,
+                             Feedback feedback) {
+  const TurnHouse& house = impl_->house();
+  return house.store->set_feedback(session_id, answer_id, feedback, house.options.now());
+}
+
+Consent Assistant::record_consent(std::string_view session_id, std::string_view version,
+                                  std::string_view language, std::string_view text) {
+  require(!version.empty() && version.size() <= kMaxConsentVersion,
+          "The version of a consent has 1 to 64 bytes.");
+  require(language.size() <= kMaxConsentLanguage, "The language of a consent has up to 35 bytes.");
+  for (const std::string_view each : {version, language, text}) {
+    require(count_code_points(each) && each.find('\0') == std::string_view::npos,
+            "A consent is not valid UTF-8, or has a null character.");
+  }
+  const TurnHouse& house = impl_->house();
+  return house.store->record_consent({.session_id = std::string(session_id),
+                                      .version = std::string(version),
+                                      .language = std::string(language),
+                                      .text = std::string(text),
+                                      .now = house.options.now()});
+}
+
+std::vector<Consent> Assistant::consents(std::string_view session_id) {
+  return impl_->house().store->consents(session_id);
+}
+
+std::vector<Consent> Assistant::withdraw_consents(std::string_view session_id) {
+  const TurnHouse& house = impl_->house();
+  return house.store->withdraw_consents(session_id, house.options.now());
+}
+
 Turn Assistant::send(std::string_view session_id, std::string_view text, SendOptions options) {
   const auto thread = std::make_shared<WaitingThread>();
   options.executor = [thread](std::function<void()> task) { thread->post(std::move(task)); };
@@ -349,6 +407,10 @@ Turn Assistant::send(std::string_view session_id, std::string_view text, SendOpt
 void Assistant::start_send(std::string_view session_id, std::string_view text, SendOptions options,
                            OnDone on_done) {
   impl_->start(session_id, text, std::move(options), std::move(on_done));
+}
+
+bool Assistant::stop(std::string_view session_id, std::string_view idempotency_key) {
+  return impl_->stop(session_id, idempotency_key);
 }
 
 std::size_t Assistant::in_flight() const {

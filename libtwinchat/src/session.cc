@@ -92,6 +92,18 @@ std::vector<FieldProblem> problems(const UserDetailsUpdate& update) {
   return found;
 }
 
+const char* to_string(Feedback feedback) noexcept {
+  switch (feedback) {
+    case Feedback::kNone:
+      return "none";
+    case Feedback::kUp:
+      return "up";
+    case Feedback::kDown:
+      return "down";
+  }
+  return "none";
+}
+
 const char* to_string(TurnStatus status) noexcept {
   switch (status) {
     case TurnStatus::kPending:

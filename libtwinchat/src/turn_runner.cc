@@ -121,6 +121,7 @@ void TurnRunner::begin() {
     return;
   }
   turn_id_ = begun.turn.id;
+  if (options_.on_begin) options_.on_begin(begun.turn);
 
   const AssistantOptions& options = house_.options;
   // One more than fits, so that the window knows whether it cuts.
@@ -140,6 +141,7 @@ void TurnRunner::begin() {
 
 void TurnRunner::replay(Turn turn) {
   turn.replayed = true;
+  if (options_.on_begin) options_.on_begin(turn);
   if (options_.on_text && turn.answer) {
     try {
       options_.on_text(turn.answer->text);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -36,7 +37,8 @@ struct TurnSurroundings {
 // file.
 //
 // Thread safety: run() is called once. The steps of a turn follow one another, each as a task of
-// the executor, so nothing in here is guarded but the inbox that the model's thread fills.
+// the executor, so nothing in here is guarded but the inbox that the model's thread fills;
+// stop_as_caller() may be called beside them.
 class TurnRunner : public std::enable_shared_from_this<TurnRunner> {
  public:
   using OnDone = std::function<void(Result<Turn>)>;
@@ -48,6 +50,9 @@ class TurnRunner : public std::enable_shared_from_this<TurnRunner> {
   // The key of the options, empty for none, and what tells the message under it from others.
   const std::string& idempotency_key() const noexcept { return options_.idempotency_key; }
   const std::string& key_fingerprint() const noexcept { return key_fingerprint_; }
+
+  // Has the turn end as if on_text had returned false, once its stop token is stopped. Any thread.
+  void stop_as_caller() noexcept { stopped_by_caller_ = true; }
 
   // Begins the turn on the calling thread, a task of the executor. `on_done` is called once, there
   // or in a later task.
@@ -91,7 +96,7 @@ class TurnRunner : public std::enable_shared_from_this<TurnRunner> {
   int attempts_ = 0;
   int tool_rounds_ = 0;
   std::string shown_;
-  bool stopped_by_caller_ = false;
+  std::atomic<bool> stopped_by_caller_{false};
   // Stops the model: on the caller's token, or when on_text wants no more.
   std::stop_source stop_model_;
 

@@ -1,22 +1,13 @@
 #pragma once
 
-#include <functional>
 #include <span>
-#include <string_view>
 
 #include "api/router.h"
+#include "pages/web_file.h"
 
 namespace twinchat::server {
 
-// A file of the page, as it was built into the program.
-struct WebFile {
-  std::string_view path;     // below /admin/, "assets/index-3f0c2a.js"
-  std::string_view type;     // Content-Type
-  std::string_view etag;     // with its quotes
-  std::string_view content;  // the bytes
-};
-
-// The files of the page; empty in a build without one. Made by cmake/TwinchatWeb.cmake.
+// The files of the page; empty in a build without one. Made by cmake/embed_web.cmake.
 std::span<const WebFile> web_files();
 
 // Serves the files below /admin/. What is no file is the page itself, index.html, which knows its

@@ -10,6 +10,8 @@ httplib::Response AnswerContext::empty_response(int status, const HeaderList& fu
   httplib::Response response;
   response.status = status;
   response.headers = headers;
+  // What an answer says itself stands in place of what is on every one.
+  for (const auto& [name, value] : further) response.headers.erase(name);
   for (const auto& [name, value] : further) response.set_header(name, value);
   return response;
 }

@@ -13,9 +13,11 @@ namespace twinchat::server {
 // Thread safety: every function may be called from any number of threads at once.
 class RequestLimits {
  public:
-  // Believes X-Forwarded-For from the addresses of `trusted` only.
-  RequestLimits(const RateLimits& limits, std::vector<AddressRange> trusted)
-      : limiter_(limits), trusted_(std::move(trusted)) {}
+  // Believes X-Forwarded-For from the addresses of `trusted` only. Servers that share their counts
+  // have the same `hash`.
+  RequestLimits(const RateLimits& limits, std::vector<AddressRange> trusted,
+                KeyedHash hash = KeyedHash())
+      : limiter_(limits, hash), trusted_(std::move(trusted)) {}
 
   // Who asks.
   IpAddress client_of(const Call& call) const;
@@ -31,6 +33,9 @@ class RequestLimits {
 
   // Counts that the client asked for a session that is not there.
   void miss(const IpAddress& client) { limiter_.take(RateClass::kMiss, client); }
+
+  // What counts.
+  RateLimiter& limiter() noexcept { return limiter_; }
 
  private:
   RateLimiter limiter_;

@@ -15,8 +15,11 @@ namespace {
 
 constexpr std::string_view kApi = "/api/";
 
-bool is_of_admin(std::string_view path) {
-  return path.starts_with("/api/admin") || path.starts_with("/admin");
+// Whether only pages of this server may read the answers, and pages that are served there are held
+// to the strictest policy.
+bool is_closed(std::string_view path) {
+  return path.starts_with("/api/admin") || path.starts_with("/admin") ||
+         path.starts_with("/api/docs");
 }
 
 // Whether `path` (ending with a slash) is of that pattern; `parameter` is what stands for {}.
@@ -125,14 +128,13 @@ void Router::fill(AnswerContext& context, std::string_view path, std::string_vie
   context.spread = &options_.spread;
   if (options_.client && !peer.empty()) context.client = options_.client(peer, head.forwarded_for);
   context.headers.emplace("X-Request-Id", context.request_id);
-  const bool admin = is_of_admin(path);
+  const bool closed = is_closed(path);
   context.secure = head.secure;
-  add_security_headers(context.headers, admin);
-  options_.https.add_headers(context.headers, head.secure, admin);
+  add_security_headers(context.headers, closed);
+  options_.https.add_headers(context.headers, head.secure, closed);
   if (!path.starts_with(kApi)) return;
   context.headers.emplace("Cache-Control", "no-store");
-  // Of the admin nothing can be read by other origins.
-  if (!admin) add_cors_headers(context.headers, rules_, head.origin, head.preflight);
+  if (!closed) add_cors_headers(context.headers, rules_, head.origin, head.preflight);
 }
 
 void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& context) const {

@@ -565,6 +565,14 @@ std::vector<Setting> make_table() {
            "named keeps its default. Limits by address allow for a school or an office behind "
            "one address; off turns all limits off.",
        .apply = set_rate_limits},
+      {.name = "CHAT_RATE_SHARE_INTERVAL",
+       .default_value = "0.2",
+       .takes = "seconds from 0 to 60",
+       .help = "How often servers on one PostgreSQL database, which have the same SECRET_KEY, tell "
+               "each "
+               "other what they counted against CHAT_RATE_LIMITS: until then each of them may let "
+               "through what the others have. 0: each counts for itself.",
+       .apply = seconds_to(TWINCHAT_AT(rate_share_interval), 0, 60)},
       {.name = "CHAT_DAILY_TOKENS",
        .default_value = "0",
        .takes = "a whole number from 0 to 1000000000000",
@@ -582,6 +590,12 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0.05 to 3600",
        .help = "How long a stream may be silent before a comment is sent to keep it alive.",
        .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+      {.name = "CHAT_PAGE",
+       .default_value = "True",
+       .takes = "True or False",
+       .help = "Whether the server has a page to chat on at /. /widget.js, for other sites' pages, "
+               "is there either way.",
+       .apply = boolean_to(TWINCHAT_AT(chat_page))},
   };
 }
 

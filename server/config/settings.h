@@ -93,6 +93,9 @@ struct Settings {
   std::chrono::milliseconds chat_queue_wait{0};
   // CHAT_RATE_LIMITS: how often who may ask for what.
   RateLimits rate_limits = {};
+  // CHAT_RATE_SHARE_INTERVAL: how often servers on one database tell each other what they counted;
+  // zero: never.
+  std::chrono::milliseconds rate_share_interval{0};
   // CHAT_DAILY_TOKENS: tokens of all turns of a UTC day; 0 for no limit.
   std::int64_t daily_tokens = 0;
   // GEMINI_PRICES: what tokens cost, for the admin's estimate; nullopt: nothing is estimated.
@@ -101,6 +104,8 @@ struct Settings {
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
   std::chrono::milliseconds heartbeat{0};
+  // CHAT_PAGE: the page at / is served.
+  bool chat_page = true;
 
   // What the operator should hear about: unknown names in .env that look like ours.
   std::vector<std::string> warnings = {};

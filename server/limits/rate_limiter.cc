@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <utility>
 
 #include "text.h"
 
@@ -86,8 +87,8 @@ std::optional<RateLimits> RateLimits::parse(std::string_view text, const RateLim
   return seen.empty() ? std::nullopt : std::optional(limits);
 }
 
-RateLimiter::RateLimiter(const RateLimits& limits, std::size_t capacity)
-    : limits_(limits), capacity_(capacity) {}
+RateLimiter::RateLimiter(const RateLimits& limits, KeyedHash hash, std::size_t capacity)
+    : limits_(limits), capacity_(capacity), hash_(hash) {}
 
 RateLimiter::Buckets& RateLimiter::Table::at(std::uint64_t key, std::size_t capacity) {
   if (const auto it = index.find(key); it != index.end()) {
@@ -104,22 +105,84 @@ RateLimiter::Buckets& RateLimiter::Table::at(std::uint64_t key, std::size_t capa
   return entries.front().buckets;
 }
 
+RateLimiter::Buckets* RateLimiter::Table::find(std::uint64_t key) {
+  const auto it = index.find(key);
+  return it == index.end() ? nullptr : &it->second->buckets;
+}
+
 std::optional<RateExcess> RateLimiter::excess(RateClass rate_class, RateScope scope,
-                                              Clock::time_point full_at,
-                                              Clock::time_point now) const {
+                                              const Bucket& bucket, Clock::time_point now) const {
   const RateLimit& limit = limits_.at(rate_class, scope);
   if (limit.count == 0) return std::nullopt;
   // One more may be taken while that leaves the bucket no further than a window from full.
-  const Clock::time_point next = std::max(full_at, now) + interval(limit);
+  const Clock::time_point next = std::max(bucket.full_at, now) + interval(limit);
   const Clock::duration wait = next - now - limit.window;
   if (wait <= Clock::duration::zero()) return std::nullopt;
-  return RateExcess{rate_class, scope, limit, whole_seconds(wait), whole_seconds(full_at - now)};
+  return RateExcess{rate_class, scope, limit, whole_seconds(wait),
+                    whole_seconds(bucket.full_at - now)};
 }
 
-void RateLimiter::count(RateClass rate_class, RateScope scope, Clock::time_point& full_at,
-                        Clock::time_point now) const {
+void RateLimiter::count(RateClass rate_class, RateScope scope, std::uint64_t key, Bucket& bucket,
+                        Clock::time_point now) {
   const RateLimit& limit = limits_.at(rate_class, scope);
-  if (limit.count != 0) full_at = std::max(full_at, now) + interval(limit);
+  if (limit.count == 0) return;
+  bucket.full_at = std::max(bucket.full_at, now) + interval(limit);
+  if (!shared_) return;
+  bucket.taken += interval(limit);
+  const bool worth_telling = scope == RateScope::kAll || (bucket.full_at - now) * kServersUnheard >
+                                                             Clock::duration(limit.window);
+  if (worth_telling) enqueue(rate_class, scope, key, bucket);
+}
+
+void RateLimiter::enqueue(RateClass rate_class, RateScope scope, std::uint64_t key,
+                          Bucket& bucket) {
+  if (bucket.queued || untold_.size() > 2 * capacity_) return;
+  bucket.queued = true;
+  untold_.push_back({rate_class, scope, key});
+}
+
+RateLimiter::Bucket* RateLimiter::find(const RateUse& use) {
+  Buckets* const buckets = use.scope == RateScope::kAll       ? &all_
+                           : use.scope == RateScope::kAddress ? addresses_.find(use.key)
+                                                              : sessions_.find(use.key);
+  return buckets == nullptr ? nullptr : &(*buckets)[std::size_t(use.rate_class)];
+}
+
+void RateLimiter::share() {
+  std::lock_guard lock(mutex_);
+  shared_ = true;
+}
+
+std::vector<RateUse> RateLimiter::taken(std::size_t most, Clock::time_point now) {
+  std::vector<RateUse> uses;
+  std::lock_guard lock(mutex_);
+  while (!untold_.empty() && uses.size() < most) {
+    RateUse use = untold_.back();
+    untold_.pop_back();
+    Bucket* const bucket = find(use);
+    if (bucket == nullptr) continue;
+    bucket->queued = false;
+    // What has come back into the bucket since is nobody's concern any more.
+    use.taken = std::min(std::exchange(bucket->taken, {}), bucket->full_at - now);
+    if (use.taken > Clock::duration::zero()) uses.push_back(use);
+  }
+  return uses;
+}
+
+void RateLimiter::heard(const RateUse& use, Clock::duration until_full, Clock::time_point now) {
+  std::lock_guard lock(mutex_);
+  Bucket* const bucket = find(use);
+  if (bucket == nullptr) return;
+  // What was taken here meanwhile comes on top.
+  bucket->full_at = std::max(bucket->full_at, now + until_full + bucket->taken);
+}
+
+void RateLimiter::not_told(const RateUse& use) {
+  std::lock_guard lock(mutex_);
+  Bucket* const bucket = find(use);
+  if (bucket == nullptr) return;
+  bucket->taken += use.taken;
+  enqueue(use.rate_class, use.scope, use.key, *bucket);
 }
 
 std::uint64_t RateLimiter::key_of(const IpAddress& address) const {
@@ -134,16 +197,16 @@ std::optional<RateExcess> RateLimiter::take(RateClass rate_class, const IpAddres
   const std::size_t index = std::size_t(rate_class);
   const std::uint64_t key = key_of(address);
   std::lock_guard lock(mutex_);
-  Clock::time_point& all = all_[index];
+  Bucket& all = all_[index];
   if (by_address) {
-    Clock::time_point& own = addresses_.at(key, capacity_)[index];
+    Bucket& own = addresses_.at(key, capacity_)[index];
     if (auto over = excess(rate_class, RateScope::kAddress, own, now)) return over;
     if (auto over = excess(rate_class, RateScope::kAll, all, now)) return over;
-    count(rate_class, RateScope::kAddress, own, now);
+    count(rate_class, RateScope::kAddress, key, own, now);
   } else if (auto over = excess(rate_class, RateScope::kAll, all, now)) {
     return over;
   }
-  count(rate_class, RateScope::kAll, all, now);
+  count(rate_class, RateScope::kAll, 0, all, now);
   return std::nullopt;
 }
 
@@ -152,9 +215,9 @@ std::optional<RateExcess> RateLimiter::take(RateClass rate_class, std::string_vi
   if (!limited(rate_class, RateScope::kSession)) return std::nullopt;
   const std::uint64_t key = hash_(session_id);
   std::lock_guard lock(mutex_);
-  Clock::time_point& own = sessions_.at(key, capacity_)[std::size_t(rate_class)];
+  Bucket& own = sessions_.at(key, capacity_)[std::size_t(rate_class)];
   if (auto over = excess(rate_class, RateScope::kSession, own, now)) return over;
-  count(rate_class, RateScope::kSession, own, now);
+  count(rate_class, RateScope::kSession, key, own, now);
   return std::nullopt;
 }
 
@@ -163,9 +226,9 @@ std::optional<RateExcess> RateLimiter::look(RateClass rate_class, const IpAddres
   if (!limited(rate_class, RateScope::kAddress)) return std::nullopt;
   const std::uint64_t key = key_of(address);
   std::lock_guard lock(mutex_);
-  const auto it = addresses_.index.find(key);
-  if (it == addresses_.index.end()) return std::nullopt;
-  return excess(rate_class, RateScope::kAddress, it->second->buckets[std::size_t(rate_class)], now);
+  const Buckets* const buckets = addresses_.find(key);
+  if (buckets == nullptr) return std::nullopt;
+  return excess(rate_class, RateScope::kAddress, (*buckets)[std::size_t(rate_class)], now);
 }
 
 std::size_t RateLimiter::remembered() const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "limits/client_address.h"
 #include "limits/keyed_hash.h"
@@ -91,6 +92,15 @@ struct RateExcess {
   std::chrono::seconds full_after{1};
 };
 
+// What was taken out of one bucket.
+struct RateUse {
+  RateClass rate_class = RateClass::kCreate;
+  RateScope scope = RateScope::kAll;
+  std::uint64_t key = 0;  // of the address or session; 0 for all
+  // By so much later is the bucket full.
+  std::chrono::steady_clock::duration taken{0};
+};
+
 // Counts requests against limits. Memory is bounded: the addresses and sessions that were not seen
 // for longest are forgotten when there are too many, which can only let a request through that
 // should have waited; the limits in all hold whatever happens.
@@ -101,8 +111,14 @@ class RateLimiter {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Remembers `capacity` addresses and as many sessions, at about 150 bytes each.
-  explicit RateLimiter(const RateLimits& limits, std::size_t capacity = 32'768);
+  // Of a bucket that has less than this part of its limit taken, other servers need not hear: so
+  // many servers together then cannot have let through more than the limit.
+  static constexpr int kServersUnheard = 8;
+
+  // Remembers `capacity` addresses and as many sessions, at about 200 bytes each. Servers that
+  // share their counts have the same `hash`.
+  explicit RateLimiter(const RateLimits& limits, KeyedHash hash = KeyedHash(),
+                       std::size_t capacity = 32'768);
 
   // Counts a request of that address, and of all; nullopt when it may go on. A request that has to
   // wait is not counted anywhere.
@@ -117,12 +133,31 @@ class RateLimiter {
   std::optional<RateExcess> look(RateClass rate_class, const IpAddress& address,
                                  Clock::time_point now = Clock::now());
 
+  // From here on it is noted what was taken, for taken().
+  void share();
+
+  // What other servers should hear of: what was taken since the last call out of buckets that are
+  // not nearly full, and out of those of all; at most `most` of them.
+  std::vector<RateUse> taken(std::size_t most, Clock::time_point now = Clock::now());
+
+  // What the servers together know of a bucket: how long it is until it is full, with everything
+  // that taken() has given out.
+  void heard(const RateUse& use, Clock::duration until_full, Clock::time_point now = Clock::now());
+
+  // Notes once more what taken() gave out and nobody could be told.
+  void not_told(const RateUse& use);
+
   // Addresses and sessions remembered now.
   std::size_t remembered() const;
 
  private:
   // A bucket that fills evenly is told by one time: when it will be full again.
-  using Buckets = std::array<Clock::time_point, std::size_t(RateClass::kCount)>;
+  struct Bucket {
+    Clock::time_point full_at = {};
+    Clock::duration taken = {};  // that no other server has heard of; only when shared_
+    bool queued = false;         // stands in untold_
+  };
+  using Buckets = std::array<Bucket, std::size_t(RateClass::kCount)>;
 
   // Buckets by who they belong to, the one used last in front.
   struct Table {
@@ -135,12 +170,16 @@ class RateLimiter {
     std::unordered_map<std::uint64_t, std::list<Entry>::iterator> index = {};
 
     Buckets& at(std::uint64_t key, std::size_t capacity);
+    // Null when it was forgotten.
+    Buckets* find(std::uint64_t key);
   };
 
-  std::optional<RateExcess> excess(RateClass rate_class, RateScope scope, Clock::time_point full_at,
+  std::optional<RateExcess> excess(RateClass rate_class, RateScope scope, const Bucket& bucket,
                                    Clock::time_point now) const;
-  void count(RateClass rate_class, RateScope scope, Clock::time_point& full_at,
-             Clock::time_point now) const;
+  void count(RateClass rate_class, RateScope scope, std::uint64_t key, Bucket& bucket,
+             Clock::time_point now);
+  void enqueue(RateClass rate_class, RateScope scope, std::uint64_t key, Bucket& bucket);
+  Bucket* find(const RateUse& use);
   bool limited(RateClass rate_class, RateScope scope) const {
     return limits_.at(rate_class, scope).count != 0;
   }
@@ -154,6 +193,8 @@ class RateLimiter {
   Table addresses_;
   Table sessions_;
   Buckets all_ = {};
+  bool shared_ = false;
+  std::vector<RateUse> untold_ = {};  // whose `taken` is in the bucket
 };
 
 }  // namespace twinchat::server

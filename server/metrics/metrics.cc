@@ -79,6 +79,16 @@ const char* name_of(StoreOperation operation) {
       return "finish_turn";
     case StoreOperation::kPastTurns:
       return "past_turns";
+    case StoreOperation::kAnsweredTurns:
+      return "answered_turns";
+    case StoreOperation::kSetFeedback:
+      return "set_feedback";
+    case StoreOperation::kRecordConsent:
+      return "record_consent";
+    case StoreOperation::kConsents:
+      return "consents";
+    case StoreOperation::kWithdrawConsents:
+      return "withdraw_consents";
     case StoreOperation::kCount:
       break;
   }

@@ -27,6 +27,11 @@ enum class StoreOperation {
   kBeginTurn,
   kFinishTurn,
   kPastTurns,
+  kAnsweredTurns,
+  kSetFeedback,
+  kRecordConsent,
+  kConsents,
+  kWithdrawConsents,
   kCount,
 };
 

@@ -86,6 +86,33 @@ std::vector<PastTurn> WatchedStore::past_turns(std::string_view session_id,
                  [&] { return store_->past_turns(session_id, before_turn, limit); });
 }
 
+std::vector<Turn> WatchedStore::answered_turns(std::string_view session_id,
+                                               std::int64_t first_answer,
+                                               std::int64_t last_answer) {
+  return counted(metrics_, StoreOperation::kAnsweredTurns,
+                 [&] { return store_->answered_turns(session_id, first_answer, last_answer); });
+}
+
+Turn WatchedStore::set_feedback(std::string_view session_id, std::int64_t answer_id,
+                                Feedback feedback, Timestamp now) {
+  return counted(metrics_, StoreOperation::kSetFeedback,
+                 [&] { return store_->set_feedback(session_id, answer_id, feedback, now); });
+}
+
+Consent WatchedStore::record_consent(const NewConsent& consent) {
+  return counted(metrics_, StoreOperation::kRecordConsent,
+                 [&] { return store_->record_consent(consent); });
+}
+
+std::vector<Consent> WatchedStore::consents(std::string_view session_id) {
+  return counted(metrics_, StoreOperation::kConsents, [&] { return store_->consents(session_id); });
+}
+
+std::vector<Consent> WatchedStore::withdraw_consents(std::string_view session_id, Timestamp now) {
+  return counted(metrics_, StoreOperation::kWithdrawConsents,
+                 [&] { return store_->withdraw_consents(session_id, now); });
+}
+
 bool WatchedStore::makes_a_lead(std::string_view session_id, const UserDetailsUpdate& update) {
   const auto brings = [](const FieldUpdate& field) {
     return field.given() && is_something(field.value());

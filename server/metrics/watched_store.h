@@ -30,6 +30,13 @@ class WatchedStore final : public Store {
   Turn finish_turn(const FinishedTurn& turn) override;
   std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                    std::size_t limit) override;
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer) override;
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                    Timestamp now) override;
+  Consent record_consent(const NewConsent& consent) override;
+  std::vector<Consent> consents(std::string_view session_id) override;
+  std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) override;
   void check() override { store_->check(); }
 
  private:

@@ -486,7 +486,12 @@ TEST_CASE("Deleting sessions takes all that is theirs and nothing else") {
   WITH_EVERY_DATABASE();
   for (const char* id : {"one", "two", "three"}) data.chat(id, {}, moment(), {"q1", "q2"});
   const std::int64_t late = data.store().begin_turn(new_turn("one", "pending")).turn.id;
+  for (const char* id : {"one", "three"}) {
+    data.store().record_consent({id, "1", "en", "I agree.", moment()});
+  }
   CHECK(data->delete_sessions({"one", "two", "nobody"}, by_op("delete")) == Erased{2, 9});
+  CHECK(data.store().consents("one").empty());
+  CHECK(data.store().consents("three").size() == 1);
   CHECK_FALSE(data.store().find_session("one"));
   CHECK(data.store().messages("one", {}).empty());
   CHECK(data.store().turns("two", 9).empty());

@@ -165,8 +165,10 @@ TEST_CASE("Two processes that make the same file at the same moment end up with 
   for (int round = 0; round < 3; ++round) {
     const std::string name = "round " + std::to_string(round);
     std::filesystem::remove(file);
-    Process first({TWINCHAT_STORE_WRITER, "write", file.string(), "2", name + " first"});
-    Process second({TWINCHAT_STORE_WRITER, "write", file.string(), "2", name + " second"});
+    Process first(
+        {TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "2", name + " first"});
+    Process second(
+        {TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "2", name + " second"});
     CHECK(first.wait_for_line("done"));
     CHECK(second.wait_for_line("done"));
     first.kill();
@@ -211,7 +213,7 @@ TEST_CASE("A killed process loses nothing that was acknowledged") {
   std::set<std::string> done;
   for (int round = 0; round < 6; ++round) {
     const std::string name = "round" + std::to_string(round);
-    Process writer({TWINCHAT_STORE_WRITER, "write", file.string(), "8", name});
+    Process writer({TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "8", name});
     // A different moment each time.
     REQUIRE(writer.wait_for_line("done re: " + name + "/" + std::to_string(round) + "/" +
                                  std::to_string(5 + 7 * round)));
@@ -251,7 +253,7 @@ TEST_CASE("A killed process loses nothing that was acknowledged") {
 TEST_CASE("A turn whose process has died is marked interrupted, one whose process lives is not") {
   TempDir folder;
   const auto file = folder / "chat.db";
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   NewTurn again = new_turn("pending", "hello");
   again.idempotency_key = "key";
@@ -272,7 +274,7 @@ TEST_CASE("The key of a process that died can be used again without opening the 
   TempDir folder;
   const auto file = folder / "chat.db";
   const auto store = open_sqlite_store(file);
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   writer.kill();
   REQUIRE(writer.wait_exit());
@@ -284,7 +286,7 @@ TEST_CASE("The key of a process that died can be used again without opening the 
 TEST_CASE("A process that has ended is dead, also while its parent has not asked how") {
   TempDir folder;
   const auto file = folder / "chat.db";
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   writer.kill();
   siginfo_t ended{};
@@ -371,7 +373,9 @@ void make_first_version(const std::filesystem::path& file) {
       database.exec("DROP " + std::string(kind) + " " + name);
     }
   }
-  database.exec("DROP INDEX twinchat_turn_unfinished; UPDATE twinchat_schema SET version = 1");
+  database.exec(
+      "DROP INDEX twinchat_turn_unfinished; ALTER TABLE twinchat_turn DROP COLUMN feedback; ALTER "
+      "TABLE twinchat_turn DROP COLUMN feedback_at; UPDATE twinchat_schema SET version = 1");
 }
 
 TEST_CASE("A file of the first version gets what later ones have, and keeps its turns") {
@@ -393,6 +397,11 @@ TEST_CASE("A file of the first version gets what later ones have, and keeps its 
   finished.now = moment();
   store->finish_turn(finished);
   CHECK(SqliteFile(file).value("SELECT day || ' ' || tokens FROM twinchat_day") == "2025-12-26 7");
+  const Turn earlier = store->turns("one", 10).front();
+  CHECK(earlier.feedback == Feedback::kNone);
+  CHECK(store->set_feedback("one", earlier.answer->id, Feedback::kUp, moment()).feedback ==
+        Feedback::kUp);
+  CHECK(store->record_consent({.session_id = "one", .version = "1", .text = "t"}).id > 0);
 }
 
 TEST_CASE("A full disk fails the writes, keeps the reads, and is forgotten once there is room") {

@@ -27,6 +27,7 @@ class Fixture {
   Store& operator*() { return *store_; }
   Store* operator->() { return store_.get(); }
   const std::string& name() const { return kind_.name; }
+  bool any_bytes() const { return kind_.any_bytes; }
 
  private:
   TempDir folder_;
@@ -107,9 +108,25 @@ TEST_CASE("A session id that is taken cannot be created again") {
 
 TEST_CASE("Session ids are compared byte by byte") {
   WITH_EVERY_STORE();
-  const std::vector<std::string> ids{
-      "a", "A", "a ", " a", std::string("a\0b", 3), std::string("a\0c", 3), "\xc3\xa9", "e\xcc\x81",
-      "%", "_", "'",  "\"", std::string(255, 'x')};
+  std::vector<std::string> ids{"a",        "A",         "a ",           " a",
+                               "\xc3\xa9", "e\xcc\x81", "\xef\xbf\xbd", "%",
+                               "_",        "'",         "\"",           std::string(255, 'x')};
+  for (const auto& odd : {std::string("a\0b", 3), std::string("a\0c", 3), std::string("\xff")}) {
+    if (store.any_bytes()) {
+      ids.push_back(odd);
+      continue;
+    }
+    CHECK(code_of([&] { store->create_session(odd, {}, moment()); }) ==
+          ErrorCode::kInvalidArgument);
+    NewTurn turn = new_turn(odd, "q");
+    CHECK(code_of([&] { store->begin_turn(turn); }) == ErrorCode::kNotFound);
+    turn.create_session = true;
+    CHECK(code_of([&] { store->begin_turn(turn); }) == ErrorCode::kInvalidArgument);
+    CHECK_FALSE(store->find_session(odd));
+    CHECK(store->messages(odd, {}).empty());
+    CHECK(store->turns(odd, 10).empty());
+    CHECK(store->past_turns(odd, 0, 10).empty());
+  }
   std::set<std::int64_t> rows;
   for (const std::string& id : ids) rows.insert(store->create_session(id, {}, moment()).id);
   CHECK(rows.size() == ids.size());
@@ -183,40 +200,103 @@ TEST_CASE("Messages come oldest first, from after an id on, and no more than ask
   CHECK(store->messages("one", {.after_id = all[5].id}).empty());
 }
 
-TEST_CASE("Any text comes back byte for byte") {
+TEST_CASE("A page of messages is read backwards, from before an id or from the end") {
   WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  store->create_session("two", {}, moment());
+  for (int i = 0; i < 3; ++i) {
+    whole_turn(*store, "two", "other", "other");
+    whole_turn(*store, "one", "q" + std::to_string(i), "a" + std::to_string(i));
+  }
+  const std::vector<Message> all = store->messages("one", {});
+  const auto page = [&](const MessageQuery& query) { return texts(store->messages("one", query)); };
+  CHECK(page({.limit = 3, .newest = true}) == Strings{"a1", "q2", "a2"});
+  CHECK(page({.limit = 3, .before_id = all[3].id, .newest = true}) == Strings{"q0", "a0", "q1"});
+  CHECK(page({.limit = 2, .before_id = all[3].id, .newest = true}) == Strings{"a0", "q1"});
+  CHECK(page({.limit = 2, .before_id = all[3].id}) == Strings{"q0", "a0"});
+  CHECK(page({.before_id = all[1].id}) == Strings{"q0"});
+  CHECK(page({.before_id = all[0].id, .newest = true}).empty());
+  CHECK(page({.after_id = all[0].id, .before_id = all[3].id}) == Strings{"a0", "q1"});
+  CHECK(page({.after_id = all[0].id, .limit = 1, .before_id = all[3].id, .newest = true}) ==
+        Strings{"q1"});
+  CHECK(page({.after_id = all[2].id, .before_id = all[1].id}).empty());
+  CHECK(page({.newest = true}).size() == 6);
+}
+
+// A text, and what becomes of it where not all bytes can be kept.
+struct OddText {
+  std::string text;
+  std::string replaced;
+};
+
+std::vector<OddText> odd_texts() {
+  const std::string no_character = "\xef\xbf\xbd";
   std::string every_byte;
-  for (int c = 0; c < 256; ++c) every_byte += static_cast<char>(c);
-  const std::string text = GENERATE_COPY(
-      as<std::string>(), "", " two spaces ", "caf\xc3\xa9 \xf0\x9f\x98\x80", "e\xcc\x81",
-      "\xef\xbb\xbf"
-      "bom",
-      "\xed\xa0\x80 lone surrogate", "\xc0\x80 overlong", "\xff\xfe",
-      "'; DROP TABLE chat_message; --", "line\r\nline\n", "5", "1e3", "X'41'", every_byte,
-      std::string("nul\0nul\0", 8), std::string(200'000, 'y'));
-  const UserDetails user{text, text, text};
-  store->create_session("one", user, moment());
+  std::string every_byte_replaced;
+  for (int c = 0; c < 256; ++c) {
+    every_byte += static_cast<char>(c);
+    every_byte_replaced +=
+        c > 0 && c < 128 ? every_byte.substr(every_byte.size() - 1) : no_character;
+  }
+  std::vector<OddText> texts{
+      {"\xed\xa0\x80 lone", no_character + no_character + no_character + " lone"},
+      {"\xc0\x80 overlong", no_character + no_character + " overlong"},
+      {"\xff\xfe", no_character + no_character},
+      {"cut \xf0\x9f\x98", "cut " + no_character + no_character + no_character},
+      {std::string("nul\0nul\0", 8), "nul" + no_character + "nul" + no_character},
+      {every_byte, every_byte_replaced}};
+  const std::vector<std::string> good{"",
+                                      " two spaces ",
+                                      "caf\xc3\xa9 \xf0\x9f\x98\x80",
+                                      "e\xcc\x81",
+                                      "\xef\xbb\xbf"
+                                      "bom",
+                                      "'; DROP TABLE",
+                                      "line\r\nline\n",
+                                      "5",
+                                      "1e3",
+                                      "X'41'",
+                                      "\\x41",
+                                      "{1,2}",
+                                      std::string(200'000, 'y')};
+  for (const std::string& text : good) texts.push_back({text, text});
+  return texts;
+}
+
+TEST_CASE("Any text comes back byte for byte, or with a mark for what is no character") {
+  WITH_EVERY_STORE();
+  const OddText odd = GENERATE(from_range(odd_texts()));
+  const std::string& text = odd.text;
+  const std::string& kept = store.any_bytes() ? odd.text : odd.replaced;
+  UserDetails user;
+  if (text.size() <= 20) user = {text, text, text};
+  const Session session = store->create_session("one", user, moment());
+  if (user.name) CHECK(session.user == UserDetails{kept, kept, kept});
   NewTurn turn = new_turn("one", text);
-  turn.idempotency_key = "key" + text;
+  turn.idempotency_key = "key" + text.substr(0, 252);
   turn.fingerprint = text;
   FinishedTurn finished;
-  finished.turn_id = store->begin_turn(turn).turn.id;
+  const Turn begun = store->begin_turn(turn).turn;
+  CHECK(begun.user_message.text == kept);
+  finished.turn_id = begun.id;
   finished.status = TurnStatus::kComplete;
   finished.answer = text;
   finished.contents = text;
   finished.model = text;
   finished.now = moment();
-  store->finish_turn(finished);
+  CHECK(store->finish_turn(finished).text() == kept);
 
-  CHECK(store->find_session("one")->user == user);
-  CHECK(texts(store->messages("one", {})) == Strings{text, text});
+  CHECK(store->find_session("one") == session);
+  CHECK(texts(store->messages("one", {})) == Strings{kept, kept});
   const std::vector<PastTurn> past = store->past_turns("one", 0, 1);
   REQUIRE(past.size() == 1);
-  CHECK(past[0].user_text == text);
-  CHECK(past[0].answer_text == text);
+  CHECK(past[0].user_text == kept);
+  CHECK(past[0].answer_text == kept);
   CHECK(past[0].contents == text);
-  CHECK(store->turns("one", 1).at(0).model == text);
+  CHECK(store->turns("one", 1).at(0).model == kept);
   CHECK(store->begin_turn(turn).kind == BegunTurn::Kind::kReplayed);
+  turn.idempotency_key += '\x01';
+  CHECK(store->begin_turn(turn).kind == BegunTurn::Kind::kNew);
 }
 
 TEST_CASE("Times are kept to the microsecond") {
@@ -696,6 +776,133 @@ TEST_CASE("The newest turns come oldest first, whatever their status") {
   CHECK(store->turns("one", 100) == all);
   CHECK(store->turns("one", 3) == std::vector<Turn>(all.end() - 3, all.end()));
   CHECK(store->turns("one", 0).empty());
+}
+
+TEST_CASE("Turns are found by their answers, in the order of those") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  store->create_session("two", {}, moment());
+  FinishedTurn late;
+  late.turn_id = store->begin_turn(new_turn("one", "asked first")).turn.id;
+  late.status = TurnStatus::kComplete;
+  late.answer = "answered last";
+  const Turn first = whole_turn(*store, "one", "q", "a");
+  whole_turn(*store, "one", "lost", "", TurnStatus::kFailed);
+  const Turn other = whole_turn(*store, "two", "q", "a");
+  const Turn blocked = whole_turn(*store, "one", "q", "no", TurnStatus::kBlocked);
+  const Turn last = store->finish_turn(late);
+  const auto found = [&](const char* session, const Turn& from, const Turn& to) {
+    return store->answered_turns(session, from.answer->id, to.answer->id);
+  };
+  CHECK(found("one", first, last) == std::vector<Turn>{first, blocked, last});
+  CHECK(found("one", blocked, blocked) == std::vector<Turn>{blocked});
+  CHECK(found("one", other, other).empty());
+  CHECK(found("two", first, last) == std::vector<Turn>{other});
+  CHECK(found("one", last, first).empty());
+  CHECK(found("nobody", first, last).empty());
+}
+
+// --- Feedback
+
+TEST_CASE("What a visitor thinks of an answer is kept with its turn until it is changed") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  const std::int64_t answer = whole_turn(*store, "one", "q", "a").answer->id;
+  const Turn other = whole_turn(*store, "one", "q2", "a2");
+  CHECK(other.feedback == Feedback::kNone);
+  CHECK(other.feedback_at == std::nullopt);
+  const std::optional<Session> session = store->find_session("one");
+  for (const Feedback feedback : {Feedback::kUp, Feedback::kDown, Feedback::kUp}) {
+    const Turn turn = store->set_feedback("one", answer, feedback, moment(7));
+    CHECK(turn.text() == "a");
+    CHECK(turn.feedback == feedback);
+    CHECK(turn.feedback_at == moment(7));
+    CHECK(store->turns("one", 2) == std::vector<Turn>{turn, other});
+    CHECK(store->answered_turns("one", answer, answer) == std::vector<Turn>{turn});
+  }
+  const Turn none = store->set_feedback("one", answer, Feedback::kNone, moment(9));
+  CHECK(none.feedback == Feedback::kNone);
+  CHECK(none.feedback_at == std::nullopt);
+  CHECK(store->turns("one", 2).front() == none);
+  CHECK(store->find_session("one") == session);  // updated_at is that of the last message
+}
+
+TEST_CASE("Feedback on what is no answer of the session is not found and changes nothing") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  store->create_session("two", {}, moment());
+  const Turn turn = whole_turn(*store, "one", "q", "a");
+  const auto refused = [&](const char* session, std::int64_t message) {
+    return code_of([&] { store->set_feedback(session, message, Feedback::kUp, moment()); });
+  };
+  CHECK(refused("one", turn.user_message.id) == ErrorCode::kNotFound);
+  CHECK(refused("one", turn.answer->id + 1) == ErrorCode::kNotFound);
+  CHECK(refused("one", 0) == ErrorCode::kNotFound);
+  CHECK(refused("two", turn.answer->id) == ErrorCode::kNotFound);
+  CHECK(refused("nobody", turn.answer->id) == ErrorCode::kNotFound);
+  CHECK(store->turns("one", 1) == std::vector<Turn>{turn});
+}
+
+TEST_CASE("A turn that is resumed has no feedback: that was for another answer") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  NewTurn turn = new_turn("one", "q");
+  turn.idempotency_key = "k";
+  FinishedTurn finished;
+  finished.turn_id = store->begin_turn(turn).turn.id;
+  finished.status = TurnStatus::kCancelled;
+  finished.answer = "what was sh";
+  const std::int64_t answer = store->finish_turn(finished).answer->id;
+  store->set_feedback("one", answer, Feedback::kDown, moment());
+  CHECK(store->begin_turn(turn).turn.feedback == Feedback::kNone);
+  finished.status = TurnStatus::kComplete;
+  finished.answer = "what was shown";
+  const Turn again = store->finish_turn(finished);
+  CHECK(again.feedback == Feedback::kNone);
+  CHECK(again.feedback_at == std::nullopt);
+  CHECK(store->turns("one", 1) == std::vector<Turn>{again});
+  CHECK(code_of([&] { store->set_feedback("one", answer, Feedback::kUp, moment()); }) ==
+        ErrorCode::kNotFound);
+}
+
+// --- Consents
+
+TEST_CASE("Consents are kept one by one with their words, and stamped when they are withdrawn") {
+  WITH_EVERY_STORE();
+  store->create_session("one", {}, moment());
+  store->create_session("two", {}, moment());
+  const std::optional<Session> session = store->find_session("one");
+  const NewConsent english{"one", "1", "en", "I agree.", moment(1)};
+  const NewConsent hindi{"one", "2", "hi", "\xe0\xa4\xb9\xe0\xa4\xbe\xe0\xa4\x81", moment(2)};
+  const Consent first = store->record_consent(english);
+  CHECK(first.id > 0);
+  CHECK(first == Consent{first.id, "1", "en", "I agree.", moment(1)});
+  const Consent second = store->record_consent(hindi);
+  CHECK(second == Consent{second.id, "2", "hi", hindi.text, moment(2)});
+  CHECK(second.id > first.id);
+  const Consent other = store->record_consent({"two", "1", "en", "I agree.", moment(3)});
+  CHECK(store->consents("one") == std::vector<Consent>{first, second});
+
+  std::vector<Consent> expected{first, second};
+  for (Consent& consent : expected) consent.withdrawn_at = moment(4);
+  CHECK(store->withdraw_consents("one", moment(4)) == expected);
+  CHECK(store->withdraw_consents("one", moment(5)) == expected);  // the first time counts
+  expected.push_back(store->record_consent({"one", "1", "en", "I agree.", moment(6)}));
+  CHECK(expected.back().withdrawn_at == std::nullopt);
+  CHECK(store->consents("one") == expected);
+  CHECK(store->consents("two") == std::vector<Consent>{other});
+  CHECK(store->find_session("one") == session);
+}
+
+TEST_CASE("An unknown session agrees to nothing") {
+  WITH_EVERY_STORE();
+  CHECK(code_of([&] {
+          store->record_consent({"nobody", "1", "en", "I agree.", moment()});
+        }) == ErrorCode::kNotFound);
+  CHECK(code_of([&] { store->withdraw_consents("nobody", moment()); }) == ErrorCode::kNotFound);
+  CHECK(store->consents("nobody").empty());
+  store->create_session("one", {}, moment());
+  CHECK(store->withdraw_consents("one", moment()).empty());
 }
 
 TEST_CASE("Past turns are the complete and the truncated ones that have an answer") {

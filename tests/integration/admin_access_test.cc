@@ -365,6 +365,8 @@ const std::map<std::string, Permissions>& wanted() {
       {"GET /livez/", kAnybody},
       {"GET /readyz/", kAnybody},
       {"GET /admin/", kAnybody},
+      {"GET /api/openapi.json/", kAnybody},
+      {"GET /api/docs/", kAnybody},
   };
   return table;
 }

@@ -235,6 +235,104 @@ TEST_CASE_METHOD(AssistantFixture, "The caller can stop an answer and keeps what
   CHECK(assistant.send(session, "go on").status == TurnStatus::kComplete);
 }
 
+TEST_CASE_METHOD(AssistantFixture,
+                 "Whoever knows the session can stop its answer, which is a turn") {
+  const std::string session = new_session();
+  CHECK_FALSE(assistant.stop(session));
+  SECTION("after the first words: they stay") {
+    standin.script({{"chunks", {"one ", "two"}}, {"chunk_ms", 60'000}});
+    std::promise<void> shown;
+    auto turn = std::async(std::launch::async, [&] {
+      return assistant.send(session, "count", {.on_text = [&](std::string_view) {
+                              shown.set_value();
+                              return true;
+                            }});
+    });
+    shown.get_future().wait();
+    CHECK_FALSE(assistant.stop("another"));
+    CHECK_FALSE(assistant.stop(session, "another key"));
+    CHECK(assistant.stop(session));
+    const Turn stopped = turn.get();
+    CHECK(stopped.status == TurnStatus::kCancelled);
+    CHECK(stopped.text() == "one ");
+    CHECK(assistant.messages(session).back().text == "one ");
+  }
+  SECTION("while the model says nothing, by its key") {
+    standin.script({{"hang", true}});
+    auto turn = std::async(std::launch::async, [&] {
+      return assistant.send(session, "anyone?", {.idempotency_key = "k"});
+    });
+    REQUIRE(eventually([&] { return standin.stats().in_flight == 1; }));
+    CHECK(assistant.stop(session, "k"));
+    CHECK_FALSE(assistant.stop(session, "k"));
+    CHECK(turn.get().status == TurnStatus::kCancelled);
+    CHECK(assistant.messages(session).size() == 1);
+  }
+  SECTION("that waits behind another: nothing of it was stored") {
+    standin.script({{"hang", true}});
+    auto first = std::async(std::launch::async, [&] { return assistant.send(session, "first"); });
+    REQUIRE(eventually([&] { return standin.stats().in_flight == 1; }));
+    auto second = std::async(std::launch::async, [&] {
+      return error_of([&] { assistant.send(session, "second", {.idempotency_key = "k"}); }).code();
+    });
+    REQUIRE(eventually([&] { return assistant.in_flight() == 2; }));
+    CHECK(assistant.stop(session, "k"));
+    CHECK(second.get() == ErrorCode::kCancelled);
+    CHECK(assistant.stop(session));
+    CHECK(first.get().status == TurnStatus::kCancelled);
+  }
+  CHECK_FALSE(assistant.stop(session));
+  CHECK(statuses(assistant, session) == std::vector{TurnStatus::kCancelled});
+  CHECK(assistant.send(session, "go on").status == TurnStatus::kComplete);
+}
+
+TEST_CASE_METHOD(AssistantFixture, "A caller is told that the turn has begun, before its text") {
+  const std::string session = new_session();
+  std::vector<std::string> told;
+  const auto send = [&](const char* key) {
+    return assistant.send(session, "q",
+                          {.on_text =
+                               [&](std::string_view) {
+                                 told.push_back("text");
+                                 return true;
+                               },
+                           .idempotency_key = key,
+                           .on_begin =
+                               [&](const Turn& turn) {
+                                 told.push_back(std::string(to_string(turn.status)) +
+                                                (turn.replayed ? " replayed" : ""));
+                               }});
+  };
+  const Turn first = send("k");
+  REQUIRE(told.size() >= 2);
+  CHECK(told[0] == "pending");
+  CHECK(told[1] == "text");
+  told.clear();
+  CHECK(send("k").answer == first.answer);
+  CHECK(told == std::vector<std::string>{"complete replayed", "text"});
+  told.clear();
+  CHECK_THROWS_AS(
+      assistant.send("nobody", "q", {.on_begin = [&](const Turn&) { told.push_back("begun"); }}),
+      Error);
+  CHECK(told.empty());
+}
+
+TEST_CASE_METHOD(AssistantFixture, "What is wrong with a consent is refused, and nothing is kept") {
+  const std::string session = new_session();
+  const auto refused = [&](const std::string& version, const std::string& language,
+                           const std::string& text) {
+    return error_of([&] { assistant.record_consent(session, version, language, text); }).code();
+  };
+  CHECK(refused("", "en", "t") == ErrorCode::kInvalidArgument);
+  CHECK(refused(std::string(65, 'v'), "en", "t") == ErrorCode::kInvalidArgument);
+  CHECK(refused("1", std::string(36, 'e'), "t") == ErrorCode::kInvalidArgument);
+  CHECK(refused("1", "en", "\xff") == ErrorCode::kInvalidArgument);
+  CHECK(refused("1", "en", std::string("a\0b", 3)) == ErrorCode::kInvalidArgument);
+  CHECK(assistant.consents(session).empty());
+  const auto given = assistant.record_consent(session, std::string(64, 'v'), "", "");
+  CHECK(assistant.consents(session) == std::vector{given});
+}
+
 TEST_CASE_METHOD(AssistantFixture, "A turn can be stopped while the model says nothing") {
   const std::string session = new_session();
   standin.script({{"hang", true}});

@@ -80,6 +80,24 @@ class CountingStore : public twinchat::Store {
                                              std::size_t limit) override {
     return store_->past_turns(session_id, before_turn, limit);
   }
+  std::vector<twinchat::Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                             std::int64_t last_answer) override {
+    return store_->answered_turns(session_id, first_answer, last_answer);
+  }
+  twinchat::Turn set_feedback(std::string_view session_id, std::int64_t answer_id,
+                              twinchat::Feedback feedback, twinchat::Timestamp now) override {
+    return store_->set_feedback(session_id, answer_id, feedback, now);
+  }
+  twinchat::Consent record_consent(const twinchat::NewConsent& consent) override {
+    return store_->record_consent(consent);
+  }
+  std::vector<twinchat::Consent> consents(std::string_view session_id) override {
+    return store_->consents(session_id);
+  }
+  std::vector<twinchat::Consent> withdraw_consents(std::string_view session_id,
+                                                   twinchat::Timestamp now) override {
+    return store_->withdraw_consents(session_id, now);
+  }
 
   std::atomic<int> begun = 0;
 

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <memory>
 
+#include "answer_record.h"
+
 namespace twinchat::testing {
 namespace {
 
@@ -150,6 +152,7 @@ void HttpClient::shutdown_write() {
 
 void HttpClient::send_raw(std::string_view bytes) {
   if (!connected()) connect();
+  note_request(bytes);
   if (!tls_) return send_below(bytes);
   tls_->write(bytes);
   send_below(tls_->give());
@@ -165,6 +168,18 @@ void HttpClient::send_below(std::string_view bytes) {
       throw HttpError(std::string("send: ") + std::strerror(errno));
     }
   }
+}
+
+// For the record: what is asked by the first bytes after an answer. Where that is not clear it
+// stays unknown, as it does for the second of several requests.
+void HttpClient::note_request(std::string_view bytes) {
+  asked_ = {};
+  const std::string_view line = bytes.substr(0, bytes.find("\r\n"));
+  const std::size_t first = line.find(' ');
+  const std::size_t second = line.find(' ', first + 1);
+  if (second == std::string_view::npos || line.substr(second) != " HTTP/1.1") return;
+  asked_.method = line.substr(0, first);
+  asked_.target = line.substr(first + 1, second - first - 1);
 }
 
 // False at the end of the connection.
@@ -233,6 +248,20 @@ std::string HttpClient::take_line() {
 
 HttpResponse HttpClient::read_response(bool head_request,
                                        const std::function<bool(std::string_view)>& on_body) {
+  const RecordedRequest asked = std::exchange(asked_, {});
+  if (!records_answers()) return read_answer(head_request, on_body);
+  std::string body;
+  bool whole = true;
+  HttpResponse response = read_answer(head_request, [&](std::string_view piece) {
+    body += piece;
+    return whole = on_body(piece);
+  });
+  record_answer(asked, response, body, whole);
+  return response;
+}
+
+HttpResponse HttpClient::read_answer(bool head_request,
+                                     const std::function<bool(std::string_view)>& on_body) {
   HttpResponse response;
   bool keep = true;
   do {
@@ -307,6 +336,7 @@ HttpResponse HttpClient::stream(std::string_view method, std::string_view target
   std::string head = std::string(method) + " " + std::string(target) + " HTTP/1.1\r\n";
   for (const auto& [name, value] : headers) head += name + ": " + value + "\r\n";
   send_raw(head + "\r\n" + std::string(body));
+  asked_ = {std::string(method), std::string(target), std::string(body)};
   try {
     return read_response(method == "HEAD", on_body);
   } catch (const HttpError&) {

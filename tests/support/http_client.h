@@ -32,6 +32,13 @@ struct HttpError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What a request asked, for the record of answers (answer_record.h).
+struct RecordedRequest {
+  std::string method = {};  // empty: not known
+  std::string target = {};
+  std::string body = {};
+};
+
 // An HTTP/1.1 client over one socket, plain or with TLS, written for the tests so that what they
 // see does not pass through the code under test or the server's HTTP library. It never retries and
 // never follows a redirect. The connection is kept between requests while the server allows.
@@ -94,8 +101,11 @@ class HttpClient {
   bool receive(std::string& into);
   void shake_hands();
   std::string take_line();
+  void note_request(std::string_view bytes);
+  // As read_answer(), and the answer is kept for the record.
   HttpResponse read_response(bool head_request,
                              const std::function<bool(std::string_view)>& on_body);
+  HttpResponse read_answer(bool head_request, const std::function<bool(std::string_view)>& on_body);
 
   std::string host_;
   bool secure_ = false;
@@ -106,6 +116,7 @@ class HttpClient {
   int socket_ = -1;
   int connections_made_ = 0;
   std::string buffer_;  // received, not yet used
+  RecordedRequest asked_;
 };
 
 }  // namespace twinchat::testing

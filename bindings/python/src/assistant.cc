@@ -290,6 +290,41 @@ class PythonAssistant {
     const auto most = from_python<std::size_t>(limit, {nullptr, "limit"});
     return py::list(ask([&](Assistant& assistant) { return assistant.history(id, most); }));
   }
+  py::list answered_turns(py::handle session_id, py::handle first_answer, py::handle last_answer) {
+    const std::string id = text_argument(session_id, "session_id");
+    const auto first = from_python<std::int64_t>(first_answer, {nullptr, "first_answer"});
+    const auto last = from_python<std::int64_t>(last_answer, {nullptr, "last_answer"});
+    return py::list(
+        ask([&](Assistant& assistant) { return assistant.answered_turns(id, first, last); }));
+  }
+  py::object set_feedback(py::handle session_id, py::handle answer_id, py::handle feedback) {
+    const std::string id = text_argument(session_id, "session_id");
+    const auto answer = from_python<std::int64_t>(answer_id, {nullptr, "answer_id"});
+    const auto value = from_python<Feedback>(feedback, {nullptr, "feedback"});
+    return ask([&](Assistant& assistant) { return assistant.set_feedback(id, answer, value); });
+  }
+  py::object record_consent(py::handle session_id, py::handle version, py::handle language,
+                            py::handle text) {
+    const std::string id = text_argument(session_id, "session_id");
+    const std::string name = text_argument(version, "version");
+    const std::string tongue = text_argument(language, "language");
+    const std::string words = text_argument(text, "text");
+    return ask(
+        [&](Assistant& assistant) { return assistant.record_consent(id, name, tongue, words); });
+  }
+  py::list consents(py::handle session_id) {
+    const std::string id = text_argument(session_id, "session_id");
+    return py::list(ask([&](Assistant& assistant) { return assistant.consents(id); }));
+  }
+  py::list withdraw_consents(py::handle session_id) {
+    const std::string id = text_argument(session_id, "session_id");
+    return py::list(ask([&](Assistant& assistant) { return assistant.withdraw_consents(id); }));
+  }
+  py::object stop(py::handle session_id, py::handle idempotency_key) {
+    const std::string id = text_argument(session_id, "session_id");
+    const std::string key = text_argument(idempotency_key, "idempotency_key");
+    return ask([&](Assistant& assistant) { return assistant.stop(id, key); });
+  }
   py::object in_flight() {
     return ask([](Assistant& assistant) { return assistant.in_flight(); });
   }
@@ -409,6 +444,12 @@ void bind_assistant(py::module_& module) {
       .def("update_user", &PythonAssistant::update_user)
       .def("messages", &PythonAssistant::messages)
       .def("history", &PythonAssistant::history)
+      .def("answered_turns", &PythonAssistant::answered_turns)
+      .def("set_feedback", &PythonAssistant::set_feedback)
+      .def("record_consent", &PythonAssistant::record_consent)
+      .def("consents", &PythonAssistant::consents)
+      .def("withdraw_consents", &PythonAssistant::withdraw_consents)
+      .def("stop", &PythonAssistant::stop)
       .def("in_flight", &PythonAssistant::in_flight)
       .def("send", &PythonAssistant::send)
       .def("start", &PythonAssistant::start);

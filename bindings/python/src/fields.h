@@ -54,6 +54,24 @@ struct Enumerators<TurnStatus> {
 };
 
 template <>
+struct Enumerators<Feedback> {
+  static constexpr const char* kName = "Feedback";
+  static constexpr Feedback kFirst = Feedback::kNone;
+  static constexpr Feedback kLast = Feedback::kDown;
+  static const char* name(Feedback feedback) {
+    switch (feedback) {
+      case Feedback::kNone:
+        return "NONE";
+      case Feedback::kUp:
+        return "UP";
+      case Feedback::kDown:
+        return "DOWN";
+    }
+    return "";
+  }
+};
+
+template <>
 struct Enumerators<FinishReason> {
   static constexpr const char* kName = "FinishReason";
   static constexpr FinishReason kFirst = FinishReason::kNone;
@@ -166,7 +184,10 @@ TWINCHAT_FIELDS(Turn, TWINCHAT_FIELD(id), TWINCHAT_FIELD(session_id), TWINCHAT_F
                 TWINCHAT_FIELD(finish_reason_raw), TWINCHAT_FIELD(block_reason),
                 TWINCHAT_FIELD(model), TWINCHAT_FIELD(model_version), TWINCHAT_FIELD(response_id),
                 TWINCHAT_FIELD(usage), TWINCHAT_FIELD(latency), TWINCHAT_FIELD(attempts),
-                TWINCHAT_FIELD(error_code), TWINCHAT_FIELD(replayed));
+                TWINCHAT_FIELD(error_code), TWINCHAT_FIELD(replayed), TWINCHAT_FIELD(feedback),
+                TWINCHAT_FIELD(feedback_at));
+TWINCHAT_FIELDS(Consent, TWINCHAT_FIELD(id), TWINCHAT_FIELD(version), TWINCHAT_FIELD(language),
+                TWINCHAT_FIELD(text), TWINCHAT_FIELD(given_at), TWINCHAT_FIELD(withdrawn_at));
 
 // model.h
 TWINCHAT_FIELDS(GenerationConfig, TWINCHAT_FIELD(temperature), TWINCHAT_FIELD(top_p),
@@ -212,7 +233,8 @@ TWINCHAT_FIELDS(SqliteStoreOptions, TWINCHAT_FIELD(busy_timeout), TWINCHAT_FIELD
                 TWINCHAT_FIELD(max_readers), TWINCHAT_FIELD(create));
 
 // store.h
-TWINCHAT_FIELDS(MessageQuery, TWINCHAT_FIELD(after_id), TWINCHAT_FIELD(limit));
+TWINCHAT_FIELDS(MessageQuery, TWINCHAT_FIELD(after_id), TWINCHAT_FIELD(limit),
+                TWINCHAT_FIELD(before_id), TWINCHAT_FIELD(newest));
 TWINCHAT_FIELDS(NewTurn, TWINCHAT_FIELD(session_id), TWINCHAT_FIELD(create_session),
                 TWINCHAT_FIELD(details), TWINCHAT_FIELD(text), TWINCHAT_FIELD(idempotency_key),
                 TWINCHAT_FIELD(fingerprint), TWINCHAT_FIELD(now), TWINCHAT_FIELD(expires_at),
@@ -225,6 +247,8 @@ TWINCHAT_FIELDS(FinishedTurn, TWINCHAT_FIELD(turn_id), TWINCHAT_FIELD(status),
                 TWINCHAT_FIELD(attempts), TWINCHAT_FIELD(error_code), TWINCHAT_FIELD(now));
 TWINCHAT_FIELDS(PastTurn, TWINCHAT_FIELD(turn_id), TWINCHAT_FIELD(user_text),
                 TWINCHAT_FIELD(answer_text), TWINCHAT_FIELD(contents), TWINCHAT_FIELD(usage));
+TWINCHAT_FIELDS(NewConsent, TWINCHAT_FIELD(session_id), TWINCHAT_FIELD(version),
+                TWINCHAT_FIELD(language), TWINCHAT_FIELD(text), TWINCHAT_FIELD(now));
 
 // assistant.h
 TWINCHAT_FIELDS(AssistantOptions, TWINCHAT_FIELD(system_prompt), TWINCHAT_FIELD(history_turns),

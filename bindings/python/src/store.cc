@@ -44,6 +44,23 @@ class PythonStore final : public Store {
                                    std::size_t limit) override {
     return call<std::vector<PastTurn>>("past_turns", session_id, before_turn, limit);
   }
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer) override {
+    return call<std::vector<Turn>>("answered_turns", session_id, first_answer, last_answer);
+  }
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                    Timestamp now) override {
+    return call<Turn>("set_feedback", session_id, answer_id, feedback, now);
+  }
+  Consent record_consent(const NewConsent& consent) override {
+    return call<Consent>("record_consent", consent);
+  }
+  std::vector<Consent> consents(std::string_view session_id) override {
+    return call<std::vector<Consent>>("consents", session_id);
+  }
+  std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) override {
+    return call<std::vector<Consent>>("withdraw_consents", session_id, now);
+  }
   void check() override { call<void>("check"); }
 
  private:
@@ -98,6 +115,7 @@ void bind_store(py::module_& module) {
   register_class<BegunTurn>(values);
   register_class<FinishedTurn>(values);
   register_class<PastTurn>(values);
+  register_class<NewConsent>(values);
 
   py::class_<NativeStore>(module, "NativeStore")
       .def("create_session",
@@ -150,6 +168,42 @@ void bind_store(py::module_& module) {
              const auto most = argument<std::size_t>(limit, "limit");
              return py::list(
                  ask(self, [&](Store& store) { return store.past_turns(id, before, most); }));
+           })
+      .def("answered_turns",
+           [](const NativeStore& self, py::handle session_id, py::handle first_answer,
+              py::handle last_answer) {
+             const auto id = argument<std::string>(session_id, "session_id");
+             const auto first = argument<std::int64_t>(first_answer, "first_answer");
+             const auto last = argument<std::int64_t>(last_answer, "last_answer");
+             return py::list(
+                 ask(self, [&](Store& store) { return store.answered_turns(id, first, last); }));
+           })
+      .def("set_feedback",
+           [](const NativeStore& self, py::handle session_id, py::handle answer_id,
+              py::handle feedback, py::handle now) {
+             const auto id = argument<std::string>(session_id, "session_id");
+             const auto answer = argument<std::int64_t>(answer_id, "answer_id");
+             const auto value = argument<Feedback>(feedback, "feedback");
+             const auto time = argument<Timestamp>(now, "now");
+             return ask(self,
+                        [&](Store& store) { return store.set_feedback(id, answer, value, time); });
+           })
+      .def("record_consent",
+           [](const NativeStore& self, py::handle consent) {
+             const auto given = argument<NewConsent>(consent, "consent");
+             return ask(self, [&](Store& store) { return store.record_consent(given); });
+           })
+      .def("consents",
+           [](const NativeStore& self, py::handle session_id) {
+             const auto id = argument<std::string>(session_id, "session_id");
+             return py::list(ask(self, [&](Store& store) { return store.consents(id); }));
+           })
+      .def("withdraw_consents",
+           [](const NativeStore& self, py::handle session_id, py::handle now) {
+             const auto id = argument<std::string>(session_id, "session_id");
+             const auto time = argument<Timestamp>(now, "now");
+             return py::list(
+                 ask(self, [&](Store& store) { return store.withdraw_consents(id, time); }));
            })
       .def("check", [](const NativeStore& self) {
         ask(self, [](Store& store) {

@@ -34,6 +34,23 @@ def test_messages_come_in_pages(assistant, session_id):
     first, second = assistant.messages(session_id)
     assert assistant.messages(session_id, limit=1) == [first]
     assert assistant.messages(session_id, after_id=first.id) == [second]
+    assert assistant.messages(session_id, limit=1, newest=True) == [second]
+    assert assistant.messages(session_id, before_id=second.id) == [first]
+
+
+def test_an_answer_is_stopped_by_whoever_knows_the_session(assistant, session_id, standin):
+    assert not assistant.stop(session_id)
+    standin.script({"hang": True})
+    turns = []
+    thread = threading.Thread(
+        target=lambda: turns.append(assistant.send(session_id, "q", idempotency_key="k"))
+    )
+    thread.start()
+    wait_until(lambda: standin.stats()["in_flight"] == 1)
+    assert not assistant.stop(session_id, "another")
+    assert assistant.stop(session_id, "k")
+    thread.join()
+    assert turns[0].status is twinchat.TurnStatus.CANCELLED
 
 
 def test_details_are_set_kept_and_cleared(assistant):

@@ -51,6 +51,26 @@ class Passing(twinchat.Store):
         self.calls.append("past_turns")
         return self.inner.past_turns(session_id, before_turn, limit)
 
+    def answered_turns(self, session_id, first_answer, last_answer):
+        self.calls.append("answered_turns")
+        return self.inner.answered_turns(session_id, first_answer, last_answer)
+
+    def set_feedback(self, session_id, answer_id, feedback, now):
+        self.calls.append("set_feedback")
+        return self.inner.set_feedback(session_id, answer_id, feedback, now)
+
+    def record_consent(self, consent):
+        self.calls.append("record_consent")
+        return self.inner.record_consent(consent)
+
+    def consents(self, session_id):
+        self.calls.append("consents")
+        return self.inner.consents(session_id)
+
+    def withdraw_consents(self, session_id, now):
+        self.calls.append("withdraw_consents")
+        return self.inner.withdraw_consents(session_id, now)
+
 
 def functions():
     return {name for name in twinchat.Store.__abstractmethods__}
@@ -72,6 +92,19 @@ def test_an_assistant_uses_every_function_of_it():
         ]
         assert assistant.history(session.session_id)[-1] == turn
         assert assistant.session(session.session_id).user.phone == "123"
+        liked = assistant.set_feedback(
+            session.session_id, turn.answer.id, twinchat.Feedback.UP
+        )
+        assert liked.feedback is twinchat.Feedback.UP
+        assert liked.feedback_at is not None
+        assert assistant.answered_turns(session.session_id, turn.answer.id, turn.answer.id) == [
+            liked,
+        ]
+        given = assistant.record_consent(session.session_id, "1", "en", "I agree.")
+        assert (given.version, given.text, given.withdrawn_at) == ("1", "I agree.", None)
+        withdrawn = assistant.withdraw_consents(session.session_id)
+        assert withdrawn[0].withdrawn_at >= given.given_at
+        assert assistant.consents(session.session_id) == withdrawn
     assert set(store.calls) == functions()
 
 
@@ -184,6 +217,14 @@ def test_the_librarys_own_has_the_functions_too(store):
     assert store.turns("s", 10) == [turn]
     assert store.past_turns("s", 0, 10)[0].answer_text == "hi"
     assert len(store.messages("s", twinchat.MessageQuery())) == 2
+    answer = turn.answer.id
+    liked = store.set_feedback("s", answer, twinchat.Feedback.DOWN, NOW)
+    assert (liked.feedback, liked.feedback_at) == (twinchat.Feedback.DOWN, NOW)
+    assert store.answered_turns("s", answer, answer) == [liked]
+    given = store.record_consent(twinchat.NewConsent(session_id="s", version="1", now=NOW))
+    assert store.consents("s") == [given]
+    assert store.withdraw_consents("s", NOW)[0].withdrawn_at == NOW
+    assert store.messages("s", twinchat.MessageQuery(limit=1, newest=True))[0].text == "hi"
     store.check()
     with pytest.raises(twinchat.AlreadyExists):
         store.create_session("s", twinchat.UserDetails(), NOW)

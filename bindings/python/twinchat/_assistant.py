@@ -20,7 +20,9 @@ from ._store import Store
 from ._twinchat import StopToken
 from ._values import (
     KEEP,
+    Consent,
     Duration,
+    Feedback,
     GenerationConfig,
     Keep,
     Message,
@@ -322,14 +324,60 @@ class Assistant:
             session_id, {"name": name, "email": email, "phone": phone}
         )
 
-    def messages(self, session_id: str, *, after_id: int = 0, limit: int = 0) -> list[Message]:
-        """What was said, oldest first: only messages with a greater id than `after_id`, and at most
-        `limit`, the oldest of them first; 0 for all. Empty for an unknown session."""
-        return self._native.messages(session_id, {"after_id": after_id, "limit": limit})
+    def messages(
+        self,
+        session_id: str,
+        *,
+        after_id: int = 0,
+        limit: int = 0,
+        before_id: int = 0,
+        newest: bool = False,
+    ) -> list[Message]:
+        """What was said, oldest first: only messages with a greater id than `after_id`, and unless
+        it is 0 a smaller one than `before_id`; and at most `limit`, those at the beginning, or at
+        the end if `newest`; 0 for all. Empty for an unknown session."""
+        query = {"after_id": after_id, "limit": limit, "before_id": before_id, "newest": newest}
+        return self._native.messages(session_id, query)
 
     def history(self, session_id: str, limit: int = 100) -> list[Turn]:
         """The newest `limit` turns with how each ended, oldest first."""
         return self._native.history(session_id, limit)
+
+    def answered_turns(
+        self, session_id: str, first_answer: int, last_answer: int
+    ) -> list[Turn]:
+        """The turns whose answer is a message with an id from `first_answer` to `last_answer`: what
+        became of the bot messages on a page of messages()."""
+        return self._native.answered_turns(session_id, first_answer, last_answer)
+
+    def set_feedback(self, session_id: str, answer_id: int, feedback: Feedback) -> Turn:
+        """Records what the visitor thinks of an answer, by the id of its message; Feedback.NONE
+        takes it back. NotFound when it is no answer of that session."""
+        return self._native.set_feedback(session_id, answer_id, feedback)
+
+    def record_consent(
+        self, session_id: str, version: str, language: str, text: str
+    ) -> Consent:
+        """Records that the visitor agreed to `text`, which the program calls `version` and showed
+        in `language`. NotFound; InvalidArgument for a version that is empty or has more than 64
+        bytes, and a language of more than 35."""
+        return self._native.record_consent(session_id, version, language, text)
+
+    def consents(self, session_id: str) -> list[Consent]:
+        """What the visitor agreed to, oldest first. Empty for an unknown session."""
+        return self._native.consents(session_id)
+
+    def withdraw_consents(self, session_id: str) -> list[Consent]:
+        """The visitor agrees no longer: stamps all consents that stand, and gives all there are.
+        NotFound."""
+        return self._native.withdraw_consents(session_id)
+
+    def stop(self, session_id: str, idempotency_key: str = "") -> bool:
+        """Ends the answer that this assistant is making for the session where it is: the turn is
+        cancelled with what had come, and its send gives that Turn. With a key only the send of that
+        key, which may still wait behind another. False when there is none. Does not wait for the
+        end."""
+        return self._native.stop(session_id, idempotency_key)
 
     def in_flight(self) -> int:
         """Turns under way or waiting."""

@@ -11,10 +11,13 @@ from typing import cast
 from . import _twinchat
 from ._values import (
     BegunTurn,
+    Consent,
     Duration,
+    Feedback,
     FinishedTurn,
     Message,
     MessageQuery,
+    NewConsent,
     NewTurn,
     PastTurn,
     Session,
@@ -78,6 +81,33 @@ class Store(abc.ABC):
     def past_turns(self, session_id: str, before_turn: int, limit: int) -> Sequence[PastTurn]:
         """The newest `limit` answered (complete or truncated) turns of the session, oldest first;
         without the turn `before_turn` and those after it, unless that is 0."""
+
+    @abc.abstractmethod
+    def answered_turns(
+        self, session_id: str, first_answer: int, last_answer: int
+    ) -> Sequence[Turn]:
+        """The session's turns whose answer is a message with an id from `first_answer` to
+        `last_answer`, in the order of those ids."""
+
+    @abc.abstractmethod
+    def set_feedback(
+        self, session_id: str, answer_id: int, feedback: Feedback, now: datetime
+    ) -> Turn:
+        """Records what the visitor thinks of the turn whose answer is the message `answer_id`, in
+        place of what was said before; NONE takes it back. NotFound when no turn of that session has
+        this answer. A turn that is resumed loses it."""
+
+    @abc.abstractmethod
+    def record_consent(self, consent: NewConsent) -> Consent:
+        """Adds a consent to those of the session. NotFound."""
+
+    @abc.abstractmethod
+    def consents(self, session_id: str) -> Sequence[Consent]:
+        """The session's consents, oldest first; those that were withdrawn, too."""
+
+    @abc.abstractmethod
+    def withdraw_consents(self, session_id: str, now: datetime) -> Sequence[Consent]:
+        """Stamps those that stand as withdrawn, and returns all of them. NotFound."""
 
     def check(self) -> None:
         """Raises what whoever comes next would likely get."""

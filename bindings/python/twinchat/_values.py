@@ -57,6 +57,14 @@ class TurnStatus(enum.Enum):
     INTERRUPTED = "interrupted"  # the process died meanwhile
 
 
+class Feedback(enum.Enum):
+    """What the visitor thinks of an answer."""
+
+    NONE = "none"  # nothing was said, or it was taken back
+    UP = "up"
+    DOWN = "down"
+
+
 class FinishReason(enum.Enum):
     """Why the model stopped. The raw string is always kept beside it, for the list grows."""
 
@@ -187,6 +195,8 @@ class Turn(_Value):
     attempts: int = 0
     error_code: str = ""  # for failed turns: the name of the ErrorCode
     replayed: bool = False  # the stored answer to an earlier send with the same idempotency key
+    feedback: Feedback = Feedback.NONE  # what the visitor thinks of the answer
+    feedback_at: datetime | None = None  # when that was said; None for Feedback.NONE
 
     @property
     def text(self) -> str:
@@ -214,6 +224,18 @@ class Turn(_Value):
             response_id=self.response_id,
             attempts=self.attempts,
         )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Consent(_Value):
+    """A visitor's agreement to something, kept as evidence."""
+
+    id: int  # grows within a session
+    version: str  # the program's name for the words
+    language: str  # in which they were shown, as "en"
+    text: str  # the words themselves
+    given_at: datetime
+    withdrawn_at: datetime | None = None  # None: it stands
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -410,6 +432,8 @@ class MessageQuery(_Value):
 
     after_id: int = 0  # only messages with a greater id; 0 from the beginning
     limit: int = 0  # at most so many, the oldest of them first; 0 for all
+    before_id: int = 0  # only messages with a smaller id; 0 to the end
+    newest: bool = False  # of more than `limit`, those at the end, the oldest of them first
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -464,3 +488,14 @@ class PastTurn(_Value):
     answer_text: str = field(metadata=_WORDS)
     contents: str = field(default="", metadata=_WORDS)  # as finish_turn got it
     usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class NewConsent(_Value):
+    """What Store.record_consent writes."""
+
+    session_id: str = field(metadata=_NAME)
+    version: str  # the program's name for the words
+    language: str = ""  # in which they were shown, as "en"
+    text: str = ""  # the words themselves
+    now: datetime

@@ -93,6 +93,9 @@ struct SendOptions {
   Executor executor = {};
   // The limits of the model call, in place of the model's own.
   std::optional<Timeouts> model_timeouts = {};
+  // Told once that the turn has begun, before any of its text: it is pending then, or as it ended
+  // and `replayed`. Not called when none begins. Runs where on_text does, and must not throw.
+  std::function<void(const Turn&)> on_begin = {};
 };
 
 // Sessions, their messages, and a model that answers: the library's main class.
@@ -146,6 +149,28 @@ class TWINCHAT_EXPORT Assistant {
   // The newest `limit` turns with how each ended, oldest first.
   std::vector<Turn> history(std::string_view session_id, std::size_t limit = 100);
 
+  // The turns whose answer is a message with an id from `first_answer` to `last_answer`: what
+  // became of the bot messages on a page of messages(). Empty for an unknown session.
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer);
+
+  // Records what the visitor thinks of an answer, by the id of its message; kNone takes it back.
+  // kNotFound when it is no answer of that session.
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback);
+
+  // Records that the visitor agreed to `text`, which the program calls `version` and showed in
+  // `language`. kNotFound; kInvalidArgument when the version is empty or has more than 64 bytes,
+  // the language more than 35, or one of the three is not valid UTF-8 or has a null character.
+  Consent record_consent(std::string_view session_id, std::string_view version,
+                         std::string_view language, std::string_view text);
+
+  // What the visitor agreed to, oldest first. Empty for an unknown session.
+  std::vector<Consent> consents(std::string_view session_id);
+
+  // The visitor agrees no longer: stamps all consents that stand, and gives all there are.
+  // kNotFound.
+  std::vector<Consent> withdraw_consents(std::string_view session_id);
+
   // Asks and waits. The Turn is complete, truncated or blocked (answer: the refusal), or cancelled
   // when on_text returned false. Error when there is no answer:
   //   kInvalidArgument  empty, too long or malformed text, bad details or key; nothing was stored
@@ -165,6 +190,13 @@ class TWINCHAT_EXPORT Assistant {
   // not throw, and must not destroy the assistant.
   void start_send(std::string_view session_id, std::string_view text, SendOptions options,
                   OnDone on_done);
+
+  // Ends the answer that this assistant is making for the session where it is, as on_text does by
+  // returning false: the turn is cancelled, with what had come, and its send gives that Turn. With
+  // a key only the send of that key, which may still wait behind another: then it is kCancelled and
+  // nothing was stored. False when there is no such send here, or it was stopped before. Does not
+  // wait for the end; an answer that is at its end may still come whole.
+  bool stop(std::string_view session_id, std::string_view idempotency_key = {});
 
   // Turns under way or waiting.
   std::size_t in_flight() const;

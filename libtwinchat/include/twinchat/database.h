@@ -6,17 +6,20 @@
 
 #include "twinchat/accounts.h"
 #include "twinchat/export.h"
+#include "twinchat/rate_buckets.h"
 #include "twinchat/records.h"
 #include "twinchat/sqlite_store.h"
 #include "twinchat/store.h"
 
 namespace twinchat {
 
-// One database in its three roles. They work on the same data and each keeps it open.
+// One database in its roles. They work on the same data and each keeps it open.
 struct Database {
   std::shared_ptr<Store> store;        // for chats
   std::shared_ptr<Records> records;    // for those who look after them
   std::shared_ptr<Accounts> accounts;  // and who those are
+  // For limits that hold over several servers; null where a database is one server's.
+  std::shared_ptr<RateBuckets> rate_buckets = {};
 };
 
 // As open_store().

@@ -118,6 +118,28 @@ enum class TurnStatus {
 // "complete" for kComplete, and so on: as it is stored and shown. A string with static lifetime.
 TWINCHAT_EXPORT const char* to_string(TurnStatus status) noexcept;
 
+// What the visitor thinks of an answer.
+enum class Feedback {
+  kNone,  // nothing was said, or it was taken back
+  kUp,    // thumbs up
+  kDown,  // thumbs down
+};
+
+// "none", "up", "down": as it is shown. A string with static lifetime.
+TWINCHAT_EXPORT const char* to_string(Feedback feedback) noexcept;
+
+// A visitor's agreement to something, kept as evidence: with the words that were agreed to.
+struct Consent {
+  std::int64_t id = 0;                         // grows within a session
+  std::string version;                         // the operator's name for the words
+  std::string language;                        // in which they were shown, as "en"
+  std::string text;                            // the words themselves
+  Timestamp given_at;                          // when it was given
+  std::optional<Timestamp> withdrawn_at = {};  // absent: it stands
+
+  friend bool operator==(const Consent&, const Consent&) = default;
+};
+
 // A question and what became of it.
 struct Turn {
   std::int64_t id = 0;                       // grows within a session
@@ -138,6 +160,8 @@ struct Turn {
   std::string error_code;                // for failed turns: to_string(ErrorCode)
   // True when this is the stored answer to an earlier send with the same idempotency key.
   bool replayed = false;
+  Feedback feedback = Feedback::kNone;        // what the visitor thinks of the answer
+  std::optional<Timestamp> feedback_at = {};  // when that was said; absent for kNone
 
   // The answer's text; empty when there is none.
   const std::string& text() const noexcept {

@@ -19,6 +19,11 @@ struct MessageQuery {
   std::int64_t after_id = 0;
   // At most so many, the oldest of them first; 0 for all.
   std::size_t limit = 0;
+  // Only messages with a smaller id; 0 to the end.
+  std::int64_t before_id = 0;
+  // When there are more than `limit`: those at the end in place of those at the beginning. Either
+  // way the oldest comes first.
+  bool newest = false;
 };
 
 // What begin_turn writes, in one transaction.
@@ -86,8 +91,17 @@ struct PastTurn {
   Usage usage;               // as finish_turn got it
 };
 
-// Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; the two that
-// come with the library are open_sqlite_store() and make_memory_store(), and
+// What record_consent writes.
+struct NewConsent {
+  std::string session_id;     // who agrees
+  std::string version;        // the operator's name for the words
+  std::string language = {};  // in which they were shown, as "en"
+  std::string text = {};      // the words themselves
+  Timestamp now = {};         // when
+};
+
+// Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; those that
+// come with the library are open_sqlite_store(), open_postgres_store() and make_memory_store(), and
 // tests/contract holds the suite that every store must pass.
 //
 // Every function is one transaction: it has happened wholly, and durably as far as the store
@@ -151,6 +165,29 @@ class TWINCHAT_EXPORT Store {
   virtual std::vector<PastTurn> past_turns(std::string_view session_id, std::int64_t before_turn,
                                            std::size_t limit) = 0;
 
+  // The session's turns whose answer is a message with an id from `first_answer` to `last_answer`,
+  // in the order of those ids. Empty for an unknown session.
+  virtual std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                           std::int64_t last_answer) = 0;
+
+  // Records what the visitor thinks of the session's turn whose answer is the message `answer_id`,
+  // in place of what was said before, and returns the turn; kNone takes it back, time and all.
+  // kNotFound when no turn of that session has this answer. Moves nothing else; a turn that is
+  // resumed loses it.
+  virtual Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                            Timestamp now) = 0;
+
+  // Adds a consent to those of the session, whether or not the same was given before. kNotFound.
+  virtual Consent record_consent(const NewConsent& consent) = 0;
+
+  // The session's consents, oldest first; those that were withdrawn, too. Erased with the session.
+  // Empty for an unknown session.
+  virtual std::vector<Consent> consents(std::string_view session_id) = 0;
+
+  // Stamps those of the session's consents that stand as withdrawn, and returns all of them as
+  // consents() does. kNotFound.
+  virtual std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) = 0;
+
   // Throws the Error that whoever comes next would likely get. Reads; and when the last write was
   // refused and none has succeeded since, tries whether writing works again. The default only
   // reads.
@@ -159,6 +196,7 @@ class TWINCHAT_EXPORT Store {
 
 // Opens the store that `url` names, creating what is missing:
 //   sqlite:///relative/path.db   sqlite:////absolute/path.db   a SQLite file, see sqlite_store.h
+//   postgresql://user@host/name  a PostgreSQL database, see postgres_store.h
 //   memory:                      nothing is kept
 // %XX stands for a byte of the path. kInvalidArgument for any other form, kUnimplemented for a kind
 // of database that this build has no store for. The text of the error never repeats the URL.

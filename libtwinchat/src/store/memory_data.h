@@ -30,6 +30,7 @@ struct StoredSession {
   Session session;
   std::vector<Message> messages;  // by id
   std::vector<StoredTurn> turns;  // by id
+  std::vector<Consent> consents;  // by id
 };
 
 // The first element whose id is not below `id`, in a vector that is in the order of ids.
@@ -52,6 +53,7 @@ struct Data {
   std::int64_t last_session = 0;
   std::int64_t last_message = 0;
   std::int64_t last_turn = 0;
+  std::int64_t last_consent = 0;
 
   std::map<std::int64_t, User> users;
   std::map<std::string, Login, std::less<>> logins;

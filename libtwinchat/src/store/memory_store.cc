@@ -50,9 +50,16 @@ class MemoryStore final : public Store {
     if (found == nullptr) return {};
     auto first = std::find_if(found->messages.begin(), found->messages.end(),
                               [&](const Message& message) { return message.id > query.after_id; });
-    auto count = static_cast<std::size_t>(found->messages.end() - first);
-    if (query.limit != 0) count = std::min(count, query.limit);
-    return {first, first + static_cast<std::ptrdiff_t>(count)};
+    auto last = query.before_id == 0
+                    ? found->messages.end()
+                    : std::find_if(first, found->messages.end(), [&](const Message& message) {
+                        return message.id >= query.before_id;
+                      });
+    if (query.limit != 0 && static_cast<std::size_t>(last - first) > query.limit) {
+      const auto count = static_cast<std::ptrdiff_t>(query.limit);
+      query.newest ? first = last - count : last = first + count;
+    }
+    return {first, last};
   }
 
   std::vector<Turn> turns(std::string_view session_id, std::size_t limit) override {
@@ -190,6 +197,60 @@ class MemoryStore final : public Store {
     }
     std::reverse(found.begin(), found.end());
     return found;
+  }
+
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer) override {
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* session = data_->find(session_id);
+    if (session == nullptr) return {};
+    std::vector<Turn> found;
+    for (const StoredTurn& stored : session->turns) {
+      const std::optional<Message>& answer = stored.turn.answer;
+      if (answer && answer->id >= first_answer && answer->id <= last_answer) {
+        found.push_back(stored.turn);
+      }
+    }
+    std::sort(found.begin(), found.end(),
+              [](const Turn& a, const Turn& b) { return a.answer->id < b.answer->id; });
+    return found;
+  }
+
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                    Timestamp now) override {
+    std::lock_guard lock(data_->mutex);
+    StoredSession* session = data_->find(session_id);
+    if (session == nullptr) throw no_such_answer();
+    const auto found =
+        std::find_if(session->turns.begin(), session->turns.end(), [&](const StoredTurn& stored) {
+          return stored.turn.answer && stored.turn.answer->id == answer_id;
+        });
+    if (found == session->turns.end()) throw no_such_answer();
+    found->turn.feedback = feedback;
+    found->turn.feedback_at = feedback == Feedback::kNone ? std::nullopt : std::optional(now);
+    return found->turn;
+  }
+
+  Consent record_consent(const NewConsent& consent) override {
+    std::lock_guard lock(data_->mutex);
+    StoredSession& session = data_->must_find(consent.session_id);
+    return session.consents.emplace_back(Consent{++data_->last_consent, consent.version,
+                                                 consent.language, consent.text, consent.now});
+  }
+
+  std::vector<Consent> consents(std::string_view session_id) override {
+    std::lock_guard lock(data_->mutex);
+    const StoredSession* session = data_->find(session_id);
+    return session != nullptr ? session->consents : std::vector<Consent>();
+  }
+
+  std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) override {
+    std::lock_guard lock(data_->mutex);
+    StoredSession& session = data_->must_find(session_id);
+    for (Consent& consent : session.consents) {
+      if (!consent.withdrawn_at) consent.withdrawn_at = now;
+    }
+    return session.consents;
   }
 
  private:

@@ -92,10 +92,6 @@ std::optional<std::string> optional_time(const std::optional<Timestamp>& time) {
   return time ? std::optional(time_text(*time)) : std::nullopt;
 }
 
-std::optional<Timestamp> read_optional_time(const Query& query, int column) {
-  return query.is_null(column) ? std::nullopt : std::optional(query.time(column));
-}
-
 User read_user(const Query& query) {
   User user;
   user.id = query.integer(0);
@@ -107,7 +103,7 @@ User read_user(const Query& query) {
   user.is_active = query.integer(6) != 0;
   user.is_staff = query.integer(7) != 0;
   user.is_superuser = query.integer(8) != 0;
-  user.last_login = read_optional_time(query, 9);
+  user.last_login = query.optional_time(9);
   user.date_joined = query.time(10);
   return user;
 }
@@ -183,8 +179,8 @@ ApiToken read_token(const Query& query) {
   token.user_id = query.integer(2);
   token.name = query.text(3);
   token.created_at = query.time(4);
-  token.expires_at = read_optional_time(query, 5);
-  token.last_used_at = read_optional_time(query, 6);
+  token.expires_at = query.optional_time(5);
+  token.last_used_at = query.optional_time(6);
   return token;
 }
 

@@ -128,6 +128,8 @@ Turn read_turn(const Query& query) {
   turn.error_code = query.text(15);
   turn.user_message = read_message(query, 16);
   if (!query.is_null(20)) turn.answer = read_message(query, 20);
+  turn.feedback = feedback_from(query.integer(25));
+  turn.feedback_at = query.optional_time(26);
   return turn;
 }
 

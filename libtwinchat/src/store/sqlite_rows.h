@@ -34,12 +34,13 @@ Message insert_message(Connection& connection, std::int64_t session, const std::
                        bool is_bot, Timestamp now);
 
 // What read_turn() reads, up to WHERE: t is the turn, q its question, s the session, a the answer.
-#define TWINCHAT_TURN_QUERY                                                                       \
-  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "               \
-  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "           \
-  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, "   \
-  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at, s.id FROM chat_message AS q " \
-  "JOIN twinchat_turn AS t ON t.user_message_id = q.id JOIN chat_chatsession AS s ON s.id = "     \
+#define TWINCHAT_TURN_QUERY                                                                     \
+  "SELECT t.id, s.session_id, t.status, t.finish_reason, t.block_reason, t.model, "             \
+  "t.model_version, t.response_id, t.prompt_tokens, t.cached_tokens, t.output_tokens, "         \
+  "t.thought_tokens, t.total_tokens, t.latency_ms, t.attempts, t.error_code, q.id, q.content, " \
+  "q.is_bot, q.created_at, a.id, a.content, a.is_bot, a.created_at, s.id, "                     \
+  "t.feedback, t.feedback_at FROM chat_message AS q "                                           \
+  "JOIN twinchat_turn AS t ON t.user_message_id = q.id JOIN chat_chatsession AS s ON s.id = "   \
   "q.session_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
 
 Turn read_turn(const Query& query);

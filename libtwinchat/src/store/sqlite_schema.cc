@@ -240,6 +240,24 @@ CREATE TRIGGER "twinchat_audit_unchanged" BEFORE UPDATE ON "twinchat_audit" BEGI
 END;
 )sql";
 
+// What visitors think of answers, and what they agreed to. Two columns of the turn and not a table:
+// a turn is read with it in one go.
+constexpr char kCreateFeedback[] = R"sql(
+ALTER TABLE "twinchat_turn" ADD COLUMN "feedback" smallint NOT NULL DEFAULT 0;
+ALTER TABLE "twinchat_turn" ADD COLUMN "feedback_at" datetime NULL;
+CREATE TABLE "twinchat_consent" (
+  "id" integer NOT NULL PRIMARY KEY AUTOINCREMENT,
+  "session_id" bigint NOT NULL REFERENCES "chat_chatsession" ("id") ON DELETE CASCADE
+    DEFERRABLE INITIALLY DEFERRED,
+  "version" text NOT NULL,
+  "language" text NOT NULL,
+  "text" text NOT NULL,
+  "given_at" datetime NOT NULL,
+  "withdrawn_at" datetime NULL
+);
+CREATE INDEX "twinchat_consent_session" ON "twinchat_consent" ("session_id", "id");
+)sql";
+
 constexpr char kFindUsers[] =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
 
@@ -328,8 +346,8 @@ INSERT OR IGNORE INTO "auth_permission" ("content_type_id", "codename", "name")
 )sql";
 
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array<const char*, 4> kMigrations{kCreateTurns, kCreateDays, kCreateIndex,
-                                                 kCreateAccounts};
+constexpr std::array<const char*, 5> kMigrations{kCreateTurns, kCreateDays, kCreateIndex,
+                                                 kCreateAccounts, kCreateFeedback};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =
@@ -432,33 +450,37 @@ void check_messages(Connection& connection) {
                 {{"id"}, {"session_id"}, {"content"}, {"is_bot"}, {"created_at"}});
 }
 
-void check_turns(Connection& connection) {
-  check_columns(connection, "twinchat_turn",
-                {{"id"},
-                 {"session_id"},
-                 {"user_message_id"},
-                 {"answer_message_id", true},
-                 {"status"},
-                 {"idempotency_key", true},
-                 {"fingerprint"},
-                 {"contents"},
-                 {"finish_reason"},
-                 {"block_reason"},
-                 {"model"},
-                 {"model_version"},
-                 {"response_id"},
-                 {"prompt_tokens"},
-                 {"cached_tokens"},
-                 {"output_tokens"},
-                 {"thought_tokens"},
-                 {"total_tokens"},
-                 {"latency_ms"},
-                 {"attempts"},
-                 {"error_code"},
-                 {"owner"},
-                 {"created_at"},
-                 {"expires_at"},
-                 {"finished_at", true}});
+void check_turns(Connection& connection, int version) {
+  std::vector<Wanted> wanted{{"id"},
+                             {"session_id"},
+                             {"user_message_id"},
+                             {"answer_message_id", true},
+                             {"status"},
+                             {"idempotency_key", true},
+                             {"fingerprint"},
+                             {"contents"},
+                             {"finish_reason"},
+                             {"block_reason"},
+                             {"model"},
+                             {"model_version"},
+                             {"response_id"},
+                             {"prompt_tokens"},
+                             {"cached_tokens"},
+                             {"output_tokens"},
+                             {"thought_tokens"},
+                             {"total_tokens"},
+                             {"latency_ms"},
+                             {"attempts"},
+                             {"error_code"},
+                             {"owner"},
+                             {"created_at"},
+                             {"expires_at"},
+                             {"finished_at", true}};
+  if (version > 4) {
+    wanted.push_back({"feedback"});
+    wanted.push_back({"feedback_at", true});
+  }
+  check_columns(connection, "twinchat_turn", wanted);
 }
 
 // The version of our tables, looking at nothing else.
@@ -480,6 +502,7 @@ SchemaState inspect(Connection& connection) {
 
   bool has_turns = false;
   bool has_days = false;
+  bool has_consents = false;
   bool has_versions = false;
   bool familiar = false;
   bool empty = true;
@@ -492,12 +515,13 @@ SchemaState inspect(Connection& connection) {
     empty = false;
     familiar = familiar || name.starts_with("chat_") || name.starts_with("twinchat_") ||
                name.starts_with("django_") || name.starts_with("auth_");
-    bool* const known = name == "chat_chatsession"  ? &state.has_sessions
-                        : name == "chat_message"    ? &state.has_messages
-                        : name == "twinchat_schema" ? &has_versions
-                        : name == "twinchat_turn"   ? &has_turns
-                        : name == "twinchat_day"    ? &has_days
-                                                    : nullptr;
+    bool* const known = name == "chat_chatsession"   ? &state.has_sessions
+                        : name == "chat_message"     ? &state.has_messages
+                        : name == "twinchat_schema"  ? &has_versions
+                        : name == "twinchat_turn"    ? &has_turns
+                        : name == "twinchat_day"     ? &has_days
+                        : name == "twinchat_consent" ? &has_consents
+                                                     : nullptr;
     if (known == nullptr) continue;
     if (!is_table) refuse(name + " is a view.");
     *known = true;
@@ -513,10 +537,23 @@ SchemaState inspect(Connection& connection) {
   }
   if (has_turns != (state.version > 0)) refuse("table twinchat_turn does not fit twinchat_schema.");
   if (has_days != (state.version > 1)) refuse("table twinchat_day does not fit twinchat_schema.");
+  if (has_consents != (state.version > 4)) {
+    refuse("table twinchat_consent does not fit twinchat_schema.");
+  }
   if (state.has_sessions) check_sessions(connection);
   if (state.has_messages) check_messages(connection);
-  if (state.version > 0) check_turns(connection);
+  if (state.version > 0) check_turns(connection, state.version);
   if (has_days) check_columns(connection, "twinchat_day", {{"day"}, {"tokens"}});
+  if (has_consents) {
+    check_columns(connection, "twinchat_consent",
+                  {{"id"},
+                   {"session_id"},
+                   {"version"},
+                   {"language"},
+                   {"text"},
+                   {"given_at"},
+                   {"withdrawn_at", true}});
+  }
   state.has_triggers = has_triggers(connection);
   return state;
 }

@@ -54,15 +54,25 @@ constexpr char kReaderSettings[] =
 
 // --- Messages
 
-constexpr char kMessages[] =
-    "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM "
-    "chat_chatsession WHERE session_id = ?) AND id > ? ORDER BY id LIMIT ?";
+#define MESSAGES                                                                                 \
+  "SELECT id, content, is_bot, created_at FROM chat_message WHERE session_id = (SELECT id FROM " \
+  "chat_chatsession WHERE session_id = ?) AND id > ? AND id < ? ORDER BY id "
+constexpr char kMessages[] = MESSAGES "LIMIT ?";
+constexpr char kNewestMessages[] = MESSAGES "DESC LIMIT ?";
 
 // --- Turns
 
 constexpr char kNewestTurns[] = TWINCHAT_TURN_QUERY
     "WHERE q.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
     "ORDER BY q.id DESC LIMIT ?";
+constexpr char kAnsweredTurns[] = TWINCHAT_TURN_QUERY
+    "WHERE t.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) AND "
+    "t.answer_message_id BETWEEN ? AND ? ORDER BY t.answer_message_id";
+constexpr char kTurnByAnswer[] =
+    "SELECT id FROM twinchat_turn WHERE answer_message_id = ? AND session_id = (SELECT id FROM "
+    "chat_chatsession WHERE session_id = ?)";
+constexpr char kSetFeedback[] =
+    "UPDATE twinchat_turn SET feedback = ?, feedback_at = ? WHERE id = ?";
 constexpr char kTurnByKey[] =
     "SELECT id, status, fingerprint, expires_at, owner FROM twinchat_turn WHERE session_id = ? AND "
     "idempotency_key = ?";
@@ -78,8 +88,8 @@ constexpr char kResumeTurn[] =
     "finish_reason = '', block_reason = '', model = '', model_version = '', response_id = '', "
     "prompt_tokens = 0, cached_tokens = 0, output_tokens = 0, thought_tokens = 0, total_tokens = "
     "0, "
-    "latency_ms = 0, attempts = 0, error_code = '', owner = ?, expires_at = ?, finished_at = NULL "
-    "WHERE id = ?";
+    "latency_ms = 0, attempts = 0, error_code = '', owner = ?, expires_at = ?, finished_at = NULL, "
+    "feedback = 0, feedback_at = NULL WHERE id = ?";
 constexpr char kFinishTurn[] =
     "UPDATE twinchat_turn SET status = ?, answer_message_id = ?, contents = ?, finish_reason = ?, "
     "block_reason = ?, model = ?, model_version = ?, response_id = ?, prompt_tokens = ?, "
@@ -101,6 +111,28 @@ constexpr char kAddTokens[] =
 // the same value.
 constexpr char kTryWriting[] = "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0)";
 constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
+
+// --- Consents
+
+constexpr char kConsents[] =
+    "SELECT id, version, language, text, given_at, withdrawn_at FROM twinchat_consent WHERE "
+    "session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) ORDER BY id";
+constexpr char kInsertConsent[] =
+    "INSERT INTO twinchat_consent (session_id, version, language, text, given_at) VALUES (?, ?, ?, "
+    "?, ?)";
+constexpr char kWithdrawConsents[] =
+    "UPDATE twinchat_consent SET withdrawn_at = ? WHERE session_id = ? AND withdrawn_at IS NULL";
+
+std::vector<Consent> read_consents(Connection& connection, const std::string& session_id) {
+  Query query(connection, kConsents);
+  query.bind(session_id);
+  std::vector<Consent> consents;
+  while (query.step()) {
+    consents.push_back({query.integer(0), query.text(1), query.text(2), query.text(3),
+                        query.time(4), query.optional_time(5)});
+  }
+  return consents;
+}
 
 // "2026-11-23"
 std::string day_of(Timestamp time) {
@@ -191,10 +223,13 @@ class SqliteStore final : public Store {
   std::vector<Message> messages(std::string_view session_id, const MessageQuery& which) override {
     const std::string key(session_id);
     return readers_.run([&](Connection& connection) {
-      Query query(connection, kMessages);
-      query.bind(key).bind(which.after_id).bind(which.limit == 0 ? -1 : sql_limit(which.limit));
+      Query query(connection, which.newest ? kNewestMessages : kMessages);
+      query.bind(key).bind(which.after_id);
+      query.bind(which.before_id == 0 ? std::numeric_limits<std::int64_t>::max() : which.before_id);
+      query.bind(which.limit == 0 ? -1 : sql_limit(which.limit));
       std::vector<Message> messages;
       while (query.step()) messages.push_back(read_message(query, 0));
+      if (which.newest) std::reverse(messages.begin(), messages.end());
       return messages;
     });
   }
@@ -270,6 +305,64 @@ class SqliteStore final : public Store {
         [&](Connection& connection) { return walk_back(connection, key, before_turn, limit); });
     history_.fill(session_id, before_turn, limit, turns);
     return turns;
+  }
+
+  std::vector<Turn> answered_turns(std::string_view session_id, std::int64_t first_answer,
+                                   std::int64_t last_answer) override {
+    const std::string key(session_id);
+    return readers_.run([&](Connection& connection) {
+      Query query(connection, kAnsweredTurns);
+      query.bind(key).bind(first_answer).bind(last_answer);
+      std::vector<Turn> turns;
+      while (query.step()) turns.push_back(read_turn(query));
+      return turns;
+    });
+  }
+
+  Turn set_feedback(std::string_view session_id, std::int64_t answer_id, Feedback feedback,
+                    Timestamp now) override {
+    const std::string key(session_id);
+    const std::string time = time_text(now);
+    return writer_.run([&](Connection& connection) {
+      Query turn(connection, kTurnByAnswer);
+      turn.bind(answer_id).bind(key);
+      if (!turn.step()) throw no_such_answer();
+      const std::int64_t id = turn.integer(0);
+      Query query(connection, kSetFeedback);
+      query.bind(stored(feedback));
+      feedback == Feedback::kNone ? query.bind_null() : query.bind(time);
+      query.bind(id).run();
+      return load_turn(connection, id);
+    });
+  }
+
+  Consent record_consent(const NewConsent& consent) override {
+    const std::string time = time_text(consent.now);
+    return writer_.run([&](Connection& connection) {
+      const std::optional<Session> session = sqlite::find_session(connection, consent.session_id);
+      if (!session) throw no_such_session();
+      Query query(connection, kInsertConsent);
+      query.bind(session->id).bind(consent.version).bind(consent.language).bind(consent.text);
+      query.bind(time).run();
+      return Consent{connection.database().getLastInsertRowid(), consent.version, consent.language,
+                     consent.text, consent.now};
+    });
+  }
+
+  std::vector<Consent> consents(std::string_view session_id) override {
+    const std::string key(session_id);
+    return readers_.run([&](Connection& connection) { return read_consents(connection, key); });
+  }
+
+  std::vector<Consent> withdraw_consents(std::string_view session_id, Timestamp now) override {
+    const std::string key(session_id);
+    const std::string time = time_text(now);
+    return writer_.run([&](Connection& connection) {
+      const std::optional<Session> session = sqlite::find_session(connection, key);
+      if (!session) throw no_such_session();
+      Query(connection, kWithdrawConsents).bind(time).bind(session->id).run();
+      return read_consents(connection, key);
+    });
   }
 
   sqlite::Writer& writer() noexcept { return writer_; }
@@ -531,7 +624,10 @@ class SqliteStore final : public Store {
   bool inspect_before_writing() const {
     const auto look = [this](Connection::Access access) {
       Connection connection(file_, access, options_.busy_timeout);
+      // One transaction: another process may be making the tables one after the other.
+      connection.exec("BEGIN");
       const sqlite::SchemaState state = sqlite::inspect(connection);
+      connection.exec("ROLLBACK");
       const std::int64_t size =
           connection.integer("PRAGMA page_count") * connection.integer("PRAGMA page_size");
       if (size <= kLargestCheckedFile) sqlite::check_pages(connection);

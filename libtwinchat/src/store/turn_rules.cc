@@ -24,6 +24,18 @@ bool is_history(TurnStatus status) noexcept {
   return status == TurnStatus::kComplete || status == TurnStatus::kTruncated;
 }
 
+std::int64_t stored(Feedback feedback) noexcept {
+  return feedback == Feedback::kUp ? 1 : feedback == Feedback::kDown ? -1 : 0;
+}
+
+Feedback feedback_from(std::int64_t stored) noexcept {
+  return stored == 1 ? Feedback::kUp : stored == -1 ? Feedback::kDown : Feedback::kNone;
+}
+
+Error no_such_answer() {
+  return Error(ErrorCode::kNotFound, "There is no such answer.");
+}
+
 void apply(const FinishedTurn& finished, Turn& turn) {
   turn.status = finished.status;
   turn.finish_reason = finish_reason_from(finished.finish_reason_raw);

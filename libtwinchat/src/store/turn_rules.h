@@ -23,6 +23,11 @@ bool is_replayed(TurnStatus status) noexcept;
 // Whether later requests to the model carry the turn, given that it has an answer.
 bool is_history(TurnStatus status) noexcept;
 
+// How a table holds what the visitor thinks of an answer: 0, 1 for up, -1 for down.
+std::int64_t stored(Feedback feedback) noexcept;
+// Any other number was written by nobody that we know, and says nothing.
+Feedback feedback_from(std::int64_t stored) noexcept;
+
 // Brings to the turn how it went; its answer is left to the caller.
 void apply(const FinishedTurn& finished, Turn& turn);
 
@@ -33,6 +38,9 @@ std::int64_t counted_tokens(const Usage& usage) noexcept;
 // way.
 Error key_used_otherwise();
 Error key_in_use();
+
+// The refusal of feedback on what answers nothing.
+Error no_such_answer();
 
 // The refusal of a turn when the day of `now` has used up its tokens.
 Error daily_tokens_used_up(Timestamp now);

@@ -1,7 +1,11 @@
 #include "limits/rate_limiter.h"
 
+#include <algorithm>
 #include <atomic>
+#include <map>
+#include <memory>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "catch.h"
@@ -108,7 +112,7 @@ TEST_CASE("Looking counts nothing") {
 }
 
 TEST_CASE("Many addresses and sessions are forgotten, the one not seen for longest first") {
-  RateLimiter limiter(limits("create.address=1/min, message.session=1/min"), 100);
+  RateLimiter limiter(limits("create.address=1/min, message.session=1/min"), KeyedHash(), 100);
   CHECK_FALSE(limiter.take(RateClass::kCreate, kAlice, kStart));
   for (int i = 0; i < 10'000; ++i) {
     IpAddress address = ip("198.51.100.0");
@@ -218,6 +222,93 @@ TEST_CASE("A hash with a secret is the same in every process, without one in non
   CHECK(KeyedHash("secret")("text") != KeyedHash("other")("text"));
   CHECK(KeyedHash("")("text") != KeyedHash("")("text"));
   CHECK(KeyedHash()("text") != KeyedHash()("text"));
+}
+
+// What the database does for several servers.
+class SharedCounts {
+ public:
+  Time::duration add(const RateUse& use, Time now) {
+    Time& full_at = full_at_[{int(use.rate_class), int(use.scope), use.key}];
+    full_at = std::max(full_at, now) + use.taken;
+    return full_at - now;
+  }
+  // One exchange of a server's.
+  void exchange(RateLimiter& limiter, Time now) {
+    for (const RateUse& use : limiter.taken(1000, now)) limiter.heard(use, add(use, now), now);
+  }
+
+ private:
+  std::map<std::tuple<int, int, std::uint64_t>, Time> full_at_;
+};
+
+TEST_CASE("Servers that share their counts let through the limit, and what one interval brings") {
+  SharedCounts shared;
+  const KeyedHash hash("the same for all");
+  std::vector<std::unique_ptr<RateLimiter>> servers;
+  for (int i = 0; i < 3; ++i) {
+    servers.push_back(std::make_unique<RateLimiter>(
+        limits("message.session=20/min, message.address=60/min, message.all=100/min"), hash));
+    servers.back()->share();
+  }
+  // One visitor asks ten times a second, now here, now there; an exchange every 200 ms.
+  int through = 0;
+  int asked = 0;
+  constexpr int kSeconds = 180;
+  for (Time now = kStart; now < kStart + kSeconds * 1s; now += 100ms, ++asked) {
+    RateLimiter& server = *servers[std::size_t(asked) % servers.size()];
+    if (!server.take(RateClass::kMessage, "one", now)) ++through;
+    if (asked % 2 == 1) {
+      for (auto& each : servers) shared.exchange(*each, now);
+    }
+  }
+  // 20 at once, 20 in each minute, and at most the two other servers' share of an interval.
+  CHECK(through >= 20 + kSeconds / 3 - 1);
+  CHECK(through <= 20 + kSeconds / 3 + 2);
+}
+
+TEST_CASE("Of a bucket that is nearly full no other server needs to hear") {
+  RateLimiter limiter(limits("message.session=80/min, message.address=80/min, message.all=80/min"));
+  limiter.share();
+  for (int i = 0; i < 10; ++i) CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart));
+  CHECK(limiter.taken(10, kStart).empty());
+  CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart));
+  const auto told = limiter.taken(10, kStart);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].scope == RateScope::kSession);
+  CHECK(told[0].taken == 11 * 60'000ms / 80);
+  CHECK(limiter.taken(10, kStart).empty());
+  // Those of all are told from the first one on.
+  CHECK_FALSE(limiter.take(RateClass::kMessage, kAlice, kStart));
+  const auto of_all = limiter.taken(10, kStart);
+  REQUIRE(of_all.size() == 1);
+  CHECK(of_all[0].scope == RateScope::kAll);
+}
+
+TEST_CASE("What nobody could be told is told later, as far as it still counts") {
+  RateLimiter limiter(limits("message.session=10/min"));
+  limiter.share();
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart));
+  const auto first = limiter.taken(10, kStart);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].taken == 30s);
+  limiter.not_told(first[0]);
+  CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart + 10s));
+  const auto second = limiter.taken(10, kStart + 10s);
+  REQUIRE(second.size() == 1);
+  CHECK(second[0].taken == 26s);  // 36 s were taken, 10 s have come back
+}
+
+TEST_CASE("A bucket that others emptied is empty here, and what was taken here meanwhile counts") {
+  RateLimiter limiter(limits("message.session=10/min"));
+  limiter.share();
+  for (int i = 0; i < 2; ++i) CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart));
+  const auto told = limiter.taken(10, kStart);
+  REQUIRE(told.size() == 1);
+  CHECK_FALSE(limiter.take(RateClass::kMessage, "one", kStart));  // while the database is asked
+  limiter.heard(told[0], 54s, kStart);
+  const auto over = limiter.take(RateClass::kMessage, "one", kStart);
+  REQUIRE(over);
+  CHECK(over->full_after == 60s);
 }
 
 }  // namespace
