@@ -245,6 +245,11 @@ class Metrics::Impl {
       grow_to(*shed_[i], static_cast<double>(now.places.shed[i]));
     }
     wal_bytes_.Set(static_cast<double>(now.wal_bytes));
+    if (now.backups) {
+      const auto newest = now.backups->newest.value_or(Timestamp()).time_since_epoch();
+      newest_backup_.Add({}).Set(std::chrono::duration<double>(newest).count());
+      grow_to(failed_backups_.Add({}), static_cast<double>(now.backups->failures));
+    }
     resident_.Set(resident_bytes());
     grow_to(cpu_, cpu_seconds());
     std::ostringstream out;
@@ -341,6 +346,11 @@ class Metrics::Impl {
       gauge("twinchat_llm_queue_depth", "Messages waiting until another has its answer.");
   Gauge& wal_bytes_ =
       gauge("twinchat_wal_bytes", "Size of the database's write-ahead log; 0 without one.");
+  Family<Gauge>& newest_backup_ = gauges(
+      "twinchat_backup_newest_timestamp_seconds",
+      "When the newest verified backup in BACKUP_DIR was begun, in Unix time; 0 without any.");
+  Family<Counter>& failed_backups_ =
+      counters("twinchat_backup_failures_total", "Backups that this server could not make.");
   Gauge& resident_ = gauge("process_resident_memory_bytes", "Memory that is resident.");
   Counter& cpu_ =
       counters("process_cpu_seconds_total", "Time on processors, in user and system mode.").Add({});

@@ -65,6 +65,11 @@ void Store::check() {
   find_session({});
 }
 
+std::optional<std::filesystem::path> sqlite_file(std::string_view url) {
+  if (!url.starts_with("sqlite:")) return std::nullopt;
+  return file_of(url);
+}
+
 std::shared_ptr<Store> open_store(std::string_view url) {
   if (url == "memory:") return make_memory_store();
   return open_sqlite_store(file_of(url));
