@@ -13,6 +13,7 @@
 #include "twinchat/memory_store.h"
 #include "twinchat/model.h"
 #include "twinchat/page.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/records.h"
 #include "twinchat/session.h"
 #include "twinchat/sqlite_store.h"

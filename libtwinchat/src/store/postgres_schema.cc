@@ -617,13 +617,16 @@ SchemaState inspect(Connection& connection) {
 }
 
 void migrate(Transactions& transactions) {
+  // What is not to be touched is left without a trace, and in one moment: another server may be
+  // making the tables.
+  if (transactions.snapshot([](Connection& c) { return inspect(c).complete(); })) return;
   const auto next = [](Connection& connection) {
-    if (inspect(connection).complete()) return true;
     connection.exec(kWaitShortly);
     connection.exec(kCreateVersions);
     connection.exec(kAddVersion);
     Query(connection, kLockVersion).step();
     const SchemaState state = inspect(connection);  // as the one before us left it
+    if (state.complete()) return true;
     if (!state.has_sessions) exec_all(connection, kCreateSessions);
     if (!state.has_messages) exec_all(connection, kCreateMessages);
     if (state.version < newest_version()) {

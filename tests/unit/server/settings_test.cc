@@ -53,6 +53,7 @@ TEST_CASE("Without any setting the documented defaults hold") {
   CHECK(s.system_prompt == kDefaultSystemPrompt);
   CHECK(s.chat_timeout == std::chrono::seconds(180));
   CHECK(s.create_unknown_sessions);
+  CHECK(s.chat_page);
   CHECK_FALSE(s.generation.temperature.has_value());
   CHECK(s.warnings.empty());
   CHECK_FALSE(s.demo());
@@ -88,6 +89,7 @@ TEST_CASE("Values are taken into their types") {
                            {"CHAT_CREATE_UNKNOWN_SESSIONS", "no"},
                            {"LOG_LEVEL", "DEBUG"},
                            {"CHAT_HEARTBEAT", "0.25"},
+                           {"CHAT_PAGE", "no"},
                            {"CHAT_RATE_LIMITS", "message.session=5/h"},
                            {"TRUSTED_PROXIES", "10.0.0.0/8, ::1"},
                            {"DRAIN_DELAY", "1.5"}});
@@ -103,6 +105,7 @@ TEST_CASE("Values are taken into their types") {
   CHECK_FALSE(s.create_unknown_sessions);
   CHECK(s.log_level == "debug");
   CHECK(s.heartbeat == std::chrono::milliseconds(250));
+  CHECK_FALSE(s.chat_page);
   CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kSession) ==
         RateLimit{5, std::chrono::hours(1)});
   CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kAddress).count == 600);
