@@ -21,7 +21,6 @@
 namespace twinchat::server {
 namespace {
 
-constexpr std::string_view kSqlite = "sqlite:///";
 constexpr std::size_t kOpenFiles = 65'536;
 
 std::unique_ptr<Metrics> make_metrics(const Settings& settings) {
@@ -66,10 +65,10 @@ std::string url_of(std::string_view scheme, const std::string& host, int port) {
 
 // The size of the database's write-ahead log; 0 when there is none.
 std::uint64_t wal_bytes(std::string_view database_url) {
-  if (!database_url.starts_with(kSqlite)) return 0;
+  const auto file = sqlite_file(database_url);
+  if (!file) return 0;
   std::error_code none;
-  const auto size =
-      std::filesystem::file_size(std::string(database_url.substr(kSqlite.size())) + "-wal", none);
+  const auto size = std::filesystem::file_size(file->string() + "-wal", none);
   return none ? 0 : size;
 }
 
@@ -92,12 +91,13 @@ std::unique_ptr<MetricsServer> serve_metrics(const Settings& settings,
 }  // namespace
 
 Database open_database(const Settings& settings, bool create) {
-  const std::string_view url = settings.database_url;
-  if (!url.starts_with(kSqlite)) return twinchat::open_database(url);
+  const std::string& url = settings.database_url;
+  const auto file = sqlite_file(url);
+  if (!file) return twinchat::open_database(url);
   SqliteStoreOptions options;
   options.create = create;
   options.on_warning = [](const std::string& what) { spdlog::warn("database: {}", what); };
-  return open_sqlite_database(std::string(url.substr(kSqlite.size())), options);
+  return open_sqlite_database(*file, options);
 }
 
 const ServiceManager& Application::nobody() {
@@ -251,6 +251,11 @@ void Application::run() {
                settings_.demo() ? "the offline demo model (no GEMINI_API_KEY)"
                                 : "model " + settings_.gemini.model);
   if (settings_.debug) spdlog::warn("DEBUG is on: not for a public server");
+  if (!settings_.backup_dir.empty()) {
+    backups_ = std::make_unique<BackupSchedule>(
+        settings_.database_url,
+        BackupPlan{settings_.backup_dir, settings_.backup_interval, settings_.backup_keep});
+  }
   const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   manager_.notify("READY=1\nSTATUS=Serving");
   http_.run();
@@ -290,6 +295,7 @@ std::string Application::metrics_text() {
       {.http = http_.stats(),
        .places = chat_routes_->places(),
        .wal_bytes = wal_bytes(settings_.database_url),
+       .backups = backups_ ? std::optional(backups_->stats()) : std::nullopt,
        .certificate_expires = tls_ ? std::optional(tls_->expires()) : std::nullopt});
 }
 

@@ -13,6 +13,7 @@
 #include "config/settings.h"
 #include "http/http_server.h"
 #include "limits/shared_rate_limits.h"
+#include "maintenance/backup_schedule.h"
 #include "metrics/metrics.h"
 #include "systemd/service_manager.h"
 #include "twinchat/assistant.h"
@@ -97,6 +98,7 @@ class Application {
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
   std::unique_ptr<Admin> admin_;
+  std::unique_ptr<BackupSchedule> backups_;          // null when none are wanted
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 

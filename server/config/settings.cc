@@ -189,7 +189,8 @@ bool set_rate_limits(Settings& settings, const std::string& text) {
 
 bool set_database(Settings& settings, const std::string& text) {
   settings.database_url = text;
-  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10);
+  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10) ||
+         text.starts_with("postgresql://") || text.starts_with("postgres://");
 }
 
 bool set_safety(Settings& settings, const std::string& text) {
@@ -273,6 +274,36 @@ std::vector<Setting> make_table() {
        .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory:",
        .help = "Where sessions and messages are kept. With memory: they are gone at the end.",
        .apply = set_database},
+      {.name = "BACKUP_DIR",
+       .default_value = "",
+       .takes = "the path of a folder",
+       .help = "Where the server puts backups of its database while it serves; it makes none when "
+               "this is empty. Another disk is better, and another machine should fetch them.",
+       .may_be_empty = true,
+       .apply = text_to(TWINCHAT_AT(backup_dir))},
+      {.name = "BACKUP_INTERVAL",
+       .default_value = "86400",
+       .takes = "seconds from 1 to 31536000",
+       .help = "From one backup to the next.",
+       .apply = seconds_to(TWINCHAT_AT(backup_interval), 1, 31'536'000)},
+      {.name = "BACKUP_KEEP",
+       .default_value = "14",
+       .takes = "a whole number from 1 to 100000",
+       .help = "How many backups are kept in BACKUP_DIR. What is erased is gone from them when the "
+               "last one from before has gone.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(backup_keep), 1, 100'000)},
+      {.name = "RETENTION_DAYS_CHATS",
+       .default_value = "0",
+       .takes = "a whole number from 0 to 36500",
+       .help =
+           "After so many days without a message or a change a session is erased, if nobody can "
+           "be reached by it (no e-mail address, no phone number). 0 keeps them.",
+       .apply = number_to<std::int64_t>(TWINCHAT_AT(retention_days_chats), 0, 36'500)},
+      {.name = "RETENTION_DAYS_LEADS",
+       .default_value = "0",
+       .takes = "a whole number from 0 to 36500",
+       .help = "The same for sessions with an e-mail address or a phone number.",
+       .apply = number_to<std::int64_t>(TWINCHAT_AT(retention_days_leads), 0, 36'500)},
 
       {.name = "HOST",
        .default_value = "127.0.0.1",
@@ -685,9 +716,10 @@ class Loader {
   }
 
   void warn_of_unknown_names() {
-    static constexpr std::array<std::string_view, 14> kOurPrefixes = {
-        "GEMINI_", "CHAT_", "CORS_",     "ALLOWED_", "DATABASE_", "SECRET_",  "TLS_",
-        "LOG_",    "DEBUG", "SHUTDOWN_", "DRAIN_",   "TRUSTED_",  "METRICS_", "SECURE_"};
+    static constexpr std::array<std::string_view, 16> kOurPrefixes = {
+        "BACKUP_",   "RETENTION_", "GEMINI_",  "CHAT_",  "CORS_", "ALLOWED_",
+        "DATABASE_", "TLS_",       "SECRET_",  "LOG_",   "DEBUG", "SHUTDOWN_",
+        "DRAIN_",    "TRUSTED_",   "METRICS_", "SECURE_"};
     for (const EnvEntry& entry : env_file_) {
       const bool ours = std::any_of(kOurPrefixes.begin(), kOurPrefixes.end(), [&](auto prefix) {
         return std::string_view(entry.name).starts_with(prefix);

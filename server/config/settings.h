@@ -41,6 +41,15 @@ struct Settings {
   std::vector<std::string> cors_allowed_origins = {};
   // DATABASE_URL: what twinchat::open_store() takes.
   std::string database_url = {};
+  // BACKUP_DIR: where the server puts backups; empty: it makes none. BACKUP_INTERVAL, BACKUP_KEEP:
+  // how often, and how many are kept.
+  std::string backup_dir = {};
+  std::chrono::milliseconds backup_interval{0};
+  std::size_t backup_keep = 0;
+  // RETENTION_DAYS_CHATS, RETENTION_DAYS_LEADS: for how long sessions without and with a way to
+  // reach the visitor are kept; 0 for ever.
+  std::int64_t retention_days_chats = 0;
+  std::int64_t retention_days_leads = 0;
 
   // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
   std::string host = {};

@@ -12,6 +12,7 @@
 #include "api/request_observer.h"
 #include "api/turn_places.h"
 #include "http/http_server_stats.h"
+#include "maintenance/backup_schedule.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
 
@@ -49,6 +50,7 @@ struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
   std::uint64_t wal_bytes = 0;
+  std::optional<BackupStats> backups = {};  // absent where none are to be made
   std::optional<std::chrono::system_clock::time_point> certificate_expires = {};
 };
 
