@@ -29,7 +29,7 @@ backend chat
   balance roundrobin
   option httpchk GET /readyz
   http-check send hdr Host localhost
-  default-server check inter 100ms fastinter 100ms downinter 100ms rise 1 fall 1 on-marked-down shutdown-sessions
+  default-server check inter 100ms fastinter 100ms downinter 100ms rise 1 fall 1
 )";
 
 }  // namespace

@@ -29,6 +29,14 @@ std::string message(const std::string& session_id, const std::string& text) {
   return Json{{"session_id", session_id}, {"message", text}, {"client_message_id", text}}.dump();
 }
 
+std::string shown(const std::map<int, int>& counts) {
+  std::string text;
+  for (const auto& [status, count] : counts) {
+    text += std::to_string(status) + ": " + std::to_string(count) + " ";
+  }
+  return text;
+}
+
 // What a good client does: asks again under the same key until it is told an answer. Throws
 // nothing; an answer that no healthy server gives ends it.
 class Visitors {
@@ -140,7 +148,7 @@ TEST_CASE("Of three servers one is killed and one drained under load: nothing is
   visitors.stop();
   CHECK(visitors.refusals() == std::vector<std::string>{});
   // Nobody noticed the drained one.
-  CHECK(after_drain == before_drain);
+  CHECK(shown(after_drain) == shown(before_drain));
 
   // Each text is there once, followed by its answer, whichever server one asks.
   for (const auto& [session, told] : visitors.acknowledged()) {
@@ -151,7 +159,8 @@ TEST_CASE("Of three servers one is killed and one drained under load: nothing is
       REQUIRE(response.status == 200);
       std::map<std::string, int> count;
       std::vector<std::string> bot;
-      for (const Json& shown : json_of(response).at("messages")) {
+      const Json history = json_of(response);
+      for (const Json& shown : history.at("messages")) {
         const std::string text = shown.at("content");
         if (shown.at("is_bot")) {
           bot.push_back(text);
