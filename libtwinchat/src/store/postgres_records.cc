@@ -38,7 +38,6 @@ constexpr int kTries = 3;
 
 // --- Sessions
 
-constexpr char kLeads[] = "SELECT count(*) FROM twinchat_session WHERE is_lead";
 // What is shown of sessions: as it is now, and beside it what the lists say. Messages are counted
 // where that is quickly done.
 constexpr char kRows[] =
@@ -659,10 +658,7 @@ class PostgresRecords final : public Records {
 
   Totals totals() override {
     keeper_.catch_up();
-    return transactions_.snapshot([](Connection& connection) {
-      const RowCounts rows = count_rows(connection);
-      return Totals{rows.sessions, rows.messages, integer(connection, kLeads)};
-    });
+    return transactions_.read([](Connection& connection) { return count_rows(connection); });
   }
 
   Page<SessionRow> sessions(const SessionQuery& query) override {
@@ -854,7 +850,7 @@ class PostgresRecords final : public Records {
       std::sort(sessions.begin(), sessions.end());
       sessions.erase(std::unique(sessions.begin(), sessions.end()), sessions.end());
       for (const std::int64_t session : sessions) count_session(connection, session);
-      uncount(connection, {}, deleted);
+      uncount(connection, {}, deleted, 0);
       return std::pair(static_cast<std::int64_t>(deleted.size()), audit);
     });
   }
@@ -1195,12 +1191,13 @@ class PostgresRecords final : public Records {
       while (query.step()) sessions.push_back(query.integer(0));
     };
     return write_audited(transactions_, lock, [&](Connection& connection) {
+      const std::int64_t leads = counted_leads(connection, sessions);
       std::vector<std::int64_t> messages;
       Query query(connection, kDeleteMessagesOf);
       query.bind(sessions);
       while (query.step()) messages.push_back(query.integer(0));
       Query(connection, kDeleteSessions).bind(sessions).run();
-      uncount(connection, sessions, messages);
+      uncount(connection, sessions, messages, leads);
       return std::pair(Erased{static_cast<std::int64_t>(sessions.size()),
                               static_cast<std::int64_t>(messages.size())},
                        audit);
@@ -1231,8 +1228,7 @@ std::shared_ptr<Records> make_records(std::shared_ptr<Pool> pool) {
 }
 
 std::vector<std::string> record_statements() {
-  return {kLeads,
-          kRows,
+  return {kRows,
           kKeys,
           kRowId,
           kHoldWords,
