@@ -117,7 +117,7 @@ test('Under a strict policy of the page everything works, and nothing violates i
     text: '**Safe**, see [this](https://example.org/).\n\n| a |\n|---|\n| b |',
   });
   await say(page, 'Strict?');
-  await shows(page, ['you: Strict?', 'bot: Safe, see this (opens in a new window).\n\na\nb']);
+  await shows(page, ['you: Strict?', 'bot: Safe, see this.\n\na\nb']);
   // The styles are there.
   const panel = await page.getByRole('dialog').boundingBox();
   assert.ok(panel.width > 300 && panel.width < 400, JSON.stringify(panel));

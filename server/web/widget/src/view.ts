@@ -37,6 +37,8 @@ export class View {
   private is_open = false;
   // The end of the conversation is followed.
   private pinned = true;
+  private scroll_top = 0;
+  private readonly sizes = new ResizeObserver(() => this.follow());
   private step: Step | undefined;
   private clock: ReturnType<typeof setInterval> | undefined;
 
@@ -145,13 +147,20 @@ export class View {
 
   speak(language: string): void {
     this.learn(language);
+    const { activeElement } = this.root;
     this.build();
     this.drawList();
     this.drawState();
+    if (!activeElement) return;
+    const same = [activeElement.localName, ...activeElement.classList].join(".");
+    const again = this.root.querySelector<HTMLElement>(same);
+    if (again) again.focus();
+    else this.focus();
   }
 
   destroy(): void {
     this.off.abort();
+    this.sizes.disconnect();
     clearInterval(this.clock);
     this.chat.destroy();
     this.host.remove();
@@ -217,7 +226,7 @@ export class View {
       this.follow();
     });
     this.newest.hidden = true;
-    this.banner = h("div", { class: "banner", role: "status" });
+    this.banner = h("div", { class: "banner", role: "status", dir: "auto" });
     this.live = h("div", { class: "hidden", role: "status" });
     this.asked = h("div", { class: "asked" });
     this.input = h("textarea", {
@@ -251,7 +260,7 @@ export class View {
       this.input,
       this.send,
     );
-    this.notice = h("p", { class: "notice" });
+    this.notice = h("p", { class: "notice", dir: "auto" });
     const restart = button("restart", texts.restart, "restart", () => {
       this.chat.askToRestart();
       this.focus();
@@ -283,10 +292,9 @@ export class View {
       !this.inline && this.options.launcher && this.launcher,
       this.live,
     );
-    this.log.addEventListener("scroll", () => {
-      this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 48;
-      this.newest.hidden = this.pinned;
-    });
+    this.log.addEventListener("scroll", () => this.scrolled());
+    this.sizes.disconnect();
+    for (const element of [this.list, this.log]) this.sizes.observe(element);
     this.dress();
     this.root.append(this.frame);
     this.measure();
@@ -307,7 +315,6 @@ export class View {
         onchange: () => {
           this.chat.choose(select.value);
           this.speak(select.value);
-          this.root.querySelector("select")?.focus();
         },
       },
       ...codes.map((code) =>
@@ -329,7 +336,12 @@ export class View {
 
   // The server's texts have come.
   private settled(): void {
-    this.speak(this.options.language);
+    const { language } = this;
+    this.learn(this.options.language);
+    if (this.language !== language) return this.speak(this.options.language);
+    const languages = this.languages();
+    if (languages) this.title.after(languages);
+    this.drawBegin();
   }
 
   private serverLanguage(): string {
@@ -424,6 +436,15 @@ export class View {
     return new Body(allowed, this.texts.new_window, () => this.follow());
   }
 
+  // Only who scrolls back leaves the end: heights change by themselves as well.
+  private scrolled(): void {
+    const { scrollHeight, scrollTop, clientHeight } = this.log;
+    if (scrollHeight - scrollTop - clientHeight < 48) this.pinned = true;
+    else if (scrollTop < this.scroll_top) this.pinned = false;
+    this.scroll_top = scrollTop;
+    this.newest.hidden = this.pinned;
+  }
+
   private follow(): void {
     if (this.pinned) this.log.scrollTop = this.log.scrollHeight;
   }
@@ -459,7 +480,7 @@ export class View {
       h("div", { class: "bubble" }, body.element),
       foot,
     );
-    const shown: Shown = { element, body, foot, item: { ...item, text: "" } };
+    const shown: Shown = { element, body, foot, item: { ...item, text: "", writing: false } };
     this.shown.set(item.key, shown);
     // What one has just sent is looked at.
     if (!item.bot) this.pinned = true;
@@ -722,12 +743,19 @@ export class View {
   }
 
   private async loadEarlier(): Promise<void> {
-    const { scrollHeight, scrollTop } = this.log;
+    const { log } = this;
+    const first = this.list.firstElementChild;
+    const top = () => first?.getBoundingClientRect().top ?? 0;
+    const before = top();
     this.pinned = false;
     await this.chat.earlier();
-    // What was seen stays where it was.
-    this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
-    if (this.earlier.hidden) this.log.focus();
+    // What was seen stays where it was, also while the heights above it become known.
+    const stay = (frames: number) => {
+      log.scrollTop += top() - before;
+      if (frames > 0) requestAnimationFrame(() => stay(frames - 1));
+    };
+    stay(3);
+    if (this.earlier.hidden) log.focus();
   }
 
   private looked(): void {
