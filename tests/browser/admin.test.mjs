@@ -14,3 +14,4 @@ await import('./people.mjs');
 await import('./accounts.mjs');
 await import('./hostile.mjs');
 await import('./accessibility.mjs');
+await import('./api_docs.mjs');
