@@ -37,6 +37,8 @@ export class View {
   private is_open = false;
   // The end of the conversation is followed.
   private pinned = true;
+  // What had the focus before it was opened.
+  private before: Element | null = null;
   private scroll_top = 0;
   private readonly sizes = new ResizeObserver(() => this.follow());
   private step: Step | undefined;
@@ -110,8 +112,10 @@ export class View {
   open(focus = true): void {
     if (!this.is_open) {
       this.is_open = true;
+      this.before = document.activeElement;
       this.remember();
       this.drawState();
+      this.measure();
       this.follow();
       this.tell("open");
       void this.chat.start().then(() => this.looked());
@@ -125,7 +129,8 @@ export class View {
     this.is_open = false;
     this.remember();
     this.drawState();
-    if (inside) this.launcher.focus();
+    const back = this.launcher.isConnected ? this.launcher : this.before;
+    if (inside && back instanceof HTMLElement) back.focus();
     this.tell("close");
   }
 
@@ -145,7 +150,7 @@ export class View {
     this.texts = textsOf(this.language);
   }
 
-  speak(language: string): void {
+  speak(language = this.options.language): void {
     this.learn(language);
     const { activeElement } = this.root;
     this.build();
@@ -200,7 +205,7 @@ export class View {
       this.is_open ? this.close() : this.open(),
     );
     this.launcher.append(this.badge);
-    this.title = h(this.inline ? "h1" : "h2", { id: "title" }, texts.title);
+    this.title = h(this.options.page ? "h1" : "h2", { id: "title" }, texts.title);
     this.earlier = h(
       "button",
       { class: "quiet", type: "button", onclick: () => this.loadEarlier() },
@@ -266,7 +271,7 @@ export class View {
       this.focus();
     });
     this.panel = h(
-      this.inline ? "main" : "section",
+      this.options.page ? "main" : "section",
       {
         class: "panel",
         ...(this.inline ? {} : { role: "dialog" }),
@@ -338,7 +343,7 @@ export class View {
   private settled(): void {
     const { language } = this;
     this.learn(this.options.language);
-    if (this.language !== language) return this.speak(this.options.language);
+    if (this.language !== language) return this.speak();
     const languages = this.languages();
     if (languages) this.title.after(languages);
     this.drawBegin();
