@@ -519,6 +519,13 @@ IdRange message_ids_of(Connection& connection, const TimeRange& range) {
   return ids_of(connection, kProbeMessages, kNewestMessage, range);
 }
 
+// What to lock before a change of messages: their sessions.
+auto lock_of(const std::vector<std::int64_t>& messages) {
+  return [&messages](Connection& connection) {
+    Query(connection, kLockSessionsOf).bind(messages).step();
+  };
+}
+
 std::optional<MessageRow> find_message(Connection& connection, std::int64_t id) {
   Query query(connection, kMessageById);
   query.bind(id);
@@ -648,11 +655,7 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
 
 class PostgresRecords final : public Records {
  public:
-  explicit PostgresRecords(OpenDatabase database)
-      : database_(std::move(database)),
-        transactions_(database_.transactions),
-        search_(transactions_),
-        keeper_(transactions_) {}
+  explicit PostgresRecords(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 
   Totals totals() override {
     keeper_.catch_up();
@@ -912,12 +915,6 @@ class PostgresRecords final : public Records {
   }
 
  private:
-  static auto lock_of(const std::vector<std::int64_t>& messages) {
-    return [&messages](Connection& connection) {
-      Query(connection, kLockSessionsOf).bind(messages).step();
-    };
-  }
-
   // False when that is not possible now.
   bool put_right(const std::vector<std::int64_t>& sessions) {
     try {
@@ -1221,16 +1218,16 @@ class PostgresRecords final : public Records {
     }
   }
 
-  const OpenDatabase database_;
-  Transactions& transactions_;
-  Search search_;
-  ListKeeper keeper_;
+  const std::shared_ptr<Pool> pool_;
+  Transactions transactions_{*pool_};
+  Search search_{transactions_};
+  ListKeeper keeper_{transactions_};
 };
 
 }  // namespace
 
-std::shared_ptr<Records> make_records(OpenDatabase database) {
-  return std::make_shared<PostgresRecords>(std::move(database));
+std::shared_ptr<Records> make_records(std::shared_ptr<Pool> pool) {
+  return std::make_shared<PostgresRecords>(std::move(pool));
 }
 
 std::vector<std::string> record_statements() {

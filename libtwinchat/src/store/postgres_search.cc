@@ -121,7 +121,7 @@ Search::Known Search::known(Connection& connection) {
 
 std::vector<SearchWord> Search::words(std::string_view search) {
   std::vector<SearchWord> found;
-  for (std::string& word : search_words(search)) found.push_back({std::move(word)});
+  for (std::string& word : search_words(search)) found.emplace_back().word = std::move(word);
   if (found.empty()) return found;
   transactions_.read([&](Connection& connection) {
     const Known database = known(connection);
@@ -130,7 +130,7 @@ std::vector<SearchWord> Search::words(std::string_view search) {
       word.pattern.clear();
       std::string& run = runs.emplace_back();
       if (!is_storable(word.word)) continue;
-      word.pattern = "%";
+      word.pattern.assign(1, '%');
       for (const std::string& c : characters_of(word.word)) {
         const bool unlike = database.unlike.contains(c);
         run += unlike ? " " : c;

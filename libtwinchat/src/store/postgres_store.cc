@@ -11,6 +11,7 @@
 
 #include "store/postgres_pool.h"
 #include "store/postgres_rate_buckets.h"
+#include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_statements.h"
@@ -676,7 +677,10 @@ Database open_postgres_database(std::string_view url, const PostgresStoreOptions
   const std::shared_ptr<PostgresStore> store = open_url(url, options);
   Database database;
   database.store = store;
-  database.rate_buckets = postgres::make_rate_buckets({store, &store->pool()});
+  const std::shared_ptr<postgres::Pool> pool{store, &store->pool()};
+  database.records = postgres::make_records(pool);
+  database.accounts = postgres::make_accounts(pool);
+  database.rate_buckets = postgres::make_rate_buckets(pool);
   return database;
 }
 
