@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/chat/widget/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the widget shows and asks for */
+        get: operations["widgetSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/sessions/create_session/": {
         parameters: {
             query?: never;
@@ -41,6 +58,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/sessions/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a long conversation page by page */
+        get: operations["listMessagesOfSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/sessions/update_user_details/": {
         parameters: {
             query?: never;
@@ -52,6 +86,23 @@ export interface paths {
         put?: never;
         /** Say who the visitor is */
         post: operations["updateUserDetails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/consent/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Record or withdraw a consent */
+        post: operations["giveConsent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -89,9 +140,46 @@ export interface paths {
         put?: never;
         /**
          * Ask, and read the answer as it comes
-         * @description A client that goes away stops the model. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
+         * @description Without an idempotency key a client that goes away stops the model. With one the answer goes on for CHAT_RESUME_WINDOW, and the same request with `Last-Event-ID` gets the rest: ids are then bytes of the answer's text. A `session` event says that the whole answer follows, whatever was seen of it before. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
          */
         post: operations["streamMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/message/stop/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop the answer that is under way */
+        post: operations["stopMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/feedback/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether an answer was good
+         * @description 404 also for a message that is no answer of a turn of this session.
+         */
+        post: operations["giveFeedback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -993,25 +1081,25 @@ export interface components {
         };
         /** @description One event of a streamed answer: `id`, `event`, and `data` as JSON. */
         ChatEvent: {
-            /** @description Counts from 1. */
+            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
             id: string;
             /** @constant */
             event: "session";
             data: components["schemas"]["SessionEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
             id: string;
             /** @constant */
             event: "delta";
             data: components["schemas"]["DeltaEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
             id: string;
             /** @constant */
             event: "done";
             data: components["schemas"]["DoneEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
             id: string;
             /** @constant */
             event: "error";
@@ -1047,6 +1135,24 @@ export interface components {
             /** @constant */
             code: "changed";
             current: components["schemas"]["ChangedSession"];
+        };
+        /** @description All that is wrong with a body, by field. */
+        ConsentErrors: {
+            session_id?: components["schemas"]["Sentences"];
+            version?: components["schemas"]["Sentences"];
+            language?: components["schemas"]["Sentences"];
+            withdrawn?: components["schemas"]["Sentences"];
+            non_field_errors?: components["schemas"]["Sentences"];
+        };
+        /** @description Other keys are ignored. Either version and language, or withdrawn. */
+        ConsentRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description That of the settings. */
+            version?: components["schemas"]["GivenText"];
+            /** @description That the visitor read. */
+            language?: components["schemas"]["GivenText"];
+            /** @description true: every consent of the session ends. */
+            withdrawn?: boolean | null;
         };
         Conversation: {
             /** @description Oldest first. */
@@ -1199,6 +1305,25 @@ export interface components {
             message_count: number;
             is_lead: boolean;
         };
+        /**
+         * @description What a visitor thinks of an answer; null: nothing.
+         * @enum {string|null}
+         */
+        Feedback: "up" | "down" | null;
+        /** @description All that is wrong with a body, by field. */
+        FeedbackErrors: {
+            session_id?: components["schemas"]["Sentences"];
+            message_id?: components["schemas"]["Sentences"];
+            value?: components["schemas"]["Sentences"];
+            non_field_errors?: components["schemas"]["Sentences"];
+        };
+        /** @description Other keys are ignored. */
+        FeedbackRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description The id of an answer. */
+            message_id: number | string;
+            value: components["schemas"]["Feedback"];
+        };
         /** @description All that is wrong with a body, by field. non_field_errors: it is no object. */
         FieldErrors: {
             [key: string]: components["schemas"]["Sentences"];
@@ -1230,6 +1355,16 @@ export interface components {
             is_lead: boolean;
             version: components["schemas"]["Version"];
         };
+        GivenConsent: {
+            session_id: components["schemas"]["SessionId"];
+            version: string;
+            language: components["schemas"]["Language"];
+            given_at: components["schemas"]["Time"];
+        };
+        GivenFeedback: {
+            message_id: number;
+            value: components["schemas"]["Feedback"];
+        };
         /** @description A number is taken as the text that it is written with. */
         GivenText: string | number;
         /** @description draining: the server is going down. database: it cannot be read. */
@@ -1242,6 +1377,11 @@ export interface components {
         History: {
             results: components["schemas"]["AuditEntry"][];
         };
+        /**
+         * @description A language tag.
+         * @example en
+         */
+        Language: string;
         LastMessage: {
             id: number;
             /** @description The first 100 characters. */
@@ -1405,6 +1545,10 @@ export interface components {
             /** @description The user's last 10 that changed something. */
             recent_actions: components["schemas"]["AuditEntry"][];
         };
+        PageErrors: {
+            limit?: components["schemas"]["Sentences"];
+            before?: components["schemas"]["Sentences"];
+        };
         /**
          * @description A permission of Django's.
          * @enum {string}
@@ -1434,6 +1578,10 @@ export interface components {
             currency: string;
         };
         Problem: components["schemas"]["Detail"] | components["schemas"]["ErrorSentence"];
+        QuickAction: {
+            label: string;
+            message: string;
+        };
         /** @description The parameters of the list, and how many were seen to match. */
         Selection: {
             filter: {
@@ -1454,7 +1602,7 @@ export interface components {
             created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
         };
-        /** @description The first event: the message is stored. */
+        /** @description The answer begins, at its first word. */
         SessionEvent: {
             session_id: components["schemas"]["SessionId"];
         };
@@ -1518,6 +1666,38 @@ export interface components {
             output_tokens: number;
             thought_tokens: number;
             latency_ms: components["schemas"]["Latency"] | null;
+        };
+        /** @description All that is wrong with a body, by field. */
+        StopErrors: {
+            session_id?: components["schemas"]["Sentences"];
+            client_message_id?: components["schemas"]["Sentences"];
+            non_field_errors?: components["schemas"]["Sentences"];
+        };
+        /** @description Other keys are ignored. */
+        StopRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description Only the answer to the message with this key. */
+            client_message_id?: string | number | null;
+        };
+        Stopped: {
+            /** @description False: no answer was under way here. */
+            stopped: boolean;
+        };
+        /** @description A message; answers of a turn have its status and the visitor's feedback. */
+        StoredMessage: {
+            id: number;
+            content: string;
+            /** @description False: the visitor said it. */
+            is_bot: boolean;
+            created_at: components["schemas"]["Time"];
+            status?: components["schemas"]["TurnStatus"];
+            feedback?: components["schemas"]["Feedback"];
+        };
+        StoredMessages: {
+            /** @description Oldest first. */
+            messages: components["schemas"]["StoredMessage"][];
+            /** @description For the page before this one; null at the beginning of the conversation. */
+            before: string | null;
         };
         /**
          * Format: date-time
@@ -1652,6 +1832,52 @@ export interface components {
         };
         /** @description Opaque; follows the editable fields. PATCH sends the one that the form was filled from. */
         Version: string;
+        WidgetField: {
+            /** @enum {string} */
+            name: "name" | "email" | "phone";
+            required: boolean;
+            /** @description A regular expression for what is typed; null: the usual checks. */
+            pattern: string | null;
+        };
+        /** @description The setting CHAT_WIDGET, over what is built in. */
+        WidgetSettings: {
+            /** @description By language. */
+            texts: {
+                [key: string]: components["schemas"]["WidgetTexts"];
+            };
+            default_language: components["schemas"]["Language"];
+            details: {
+                /**
+                 * @description When the visitor is asked who they are.
+                 * @enum {string}
+                 */
+                when: "before_first_answer" | "after_first_answer" | "never";
+                /** @description In the order in which they are asked. */
+                fields: components["schemas"]["WidgetField"][];
+            };
+            consent: {
+                required: boolean;
+                version: string;
+                /** @description Where more is said. */
+                link: string | null;
+            } | null;
+            /** @description Whether answers can be judged. */
+            feedback: boolean;
+            max_message_length: number;
+        };
+        /** @description In one language. */
+        WidgetTexts: {
+            title: string;
+            welcome: string;
+            consent: string;
+            quick_actions: components["schemas"]["QuickAction"][];
+        };
+        WithdrawnConsent: {
+            session_id: components["schemas"]["SessionId"];
+            /** @description False: there was none. */
+            withdrawn: boolean;
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
     };
     responses: {
         /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
@@ -1913,6 +2139,11 @@ export interface components {
         /** @description `object_id` of the entries. */
         AuditObject: string;
         PageNumber: number;
+        MessagesLimit: number;
+        /** @description `before` of the page after this one. */
+        MessagesBefore: string;
+        /** @description The id of the last event that came before the stream broke. */
+        ResumeAfter: string;
     };
     requestBodies: never;
     headers: {
@@ -1937,6 +2168,37 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    widgetSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetSettings"];
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
     createSession: {
         parameters: {
             query?: never;
@@ -2029,6 +2291,50 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    listMessagesOfSession: {
+        parameters: {
+            query: {
+                session_id: components["parameters"]["SessionIdQuery"];
+                limit?: components["parameters"]["MessagesLimit"];
+                /** @description `before` of the page after this one. */
+                before?: components["parameters"]["MessagesBefore"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest messages before the cursor. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredMessages"];
+                };
+            };
+            /** @description A parameter is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "before": [
+                     *         "Invalid cursor."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageErrors"] | components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
     updateUserDetails: {
         parameters: {
             query?: never;
@@ -2072,6 +2378,56 @@ export interface operations {
                 };
             };
             400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    giveConsent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "version": "1",
+                 *       "language": "en"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description What is stored, with the text that was shown; or what is withdrawn. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GivenConsent"] | components["schemas"]["WithdrawnConsent"];
+                };
+            };
+            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "version": [
+                     *         "There is no consent of this version."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ConsentErrors"] | components["schemas"]["Problem"];
+                };
+            };
             404: components["responses"]["NoSession"];
             429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
@@ -2134,6 +2490,8 @@ export interface operations {
             header?: {
                 /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The id of the last event that came before the stream broke. */
+                "Last-Event-ID"?: components["parameters"]["ResumeAfter"];
             };
             path?: never;
             cookie?: never;
@@ -2163,6 +2521,115 @@ export interface operations {
             404: components["responses"]["NoSession"];
             429: components["responses"]["TooMany"];
             503: components["responses"]["ModelAway"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    stopMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                 *     }
+                 */
+                "application/json": components["schemas"]["StopRequest"];
+            };
+        };
+        responses: {
+            /** @description What has come of it is stored, with the status cancelled; a stream of it ends as usual. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "stopped": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Stopped"];
+                };
+            };
+            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "session_id": [
+                     *         "This field is required."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StopErrors"] | components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    giveFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "message_id": 2,
+                 *       "value": "up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description What is stored now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "message_id": 2,
+                     *       "value": "up"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["GivenFeedback"];
+                };
+            };
+            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "value": [
+                     *         "Not a valid choice."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FeedbackErrors"] | components["schemas"]["Problem"];
+                };
+            };
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
     };
