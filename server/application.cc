@@ -15,6 +15,7 @@
 #include "pages/api_docs.h"
 #include "pages/chat_page.h"
 #include "twinchat/gemini.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/sqlite_store.h"
 
 namespace twinchat::server {
@@ -93,12 +94,21 @@ std::unique_ptr<MetricsServer> serve_metrics(const Settings& settings,
 
 }  // namespace
 
-Database open_database(const Settings& settings, bool create) {
+Database open_database(const Settings& settings, bool create, bool take_time) {
   const std::string_view url = settings.database_url;
+  const auto warn = [](const std::string& what) { spdlog::warn("database: {}", what); };
+  if (url.starts_with("postgres")) {
+    PostgresStoreOptions options;
+    options.max_connections = settings.database_pool_size;
+    options.create = create;
+    options.build_indexes = take_time;
+    options.on_warning = warn;
+    return open_postgres_database(url, options);
+  }
   if (!url.starts_with(kSqlite)) return twinchat::open_database(url);
   SqliteStoreOptions options;
   options.create = create;
-  options.on_warning = [](const std::string& what) { spdlog::warn("database: {}", what); };
+  options.on_warning = warn;
   return open_sqlite_database(std::string(url.substr(kSqlite.size())), options);
 }
 
@@ -110,7 +120,7 @@ Application::Application(const Settings& settings)
       http_(http_options(settings, router_,
                          [this] {
                            chat_routes_->stop_waiting();
-                           admin_->stop_streams();
+                           if (admin_) admin_->stop_streams();
                          }),
             [this](Exchange& exchange) { handle(exchange); }) {
   raise_open_file_limit(kOpenFiles);
@@ -130,12 +140,17 @@ Application::Application(const Settings& settings)
                    .max_wait = std::min(settings.chat_queue_wait, settings.chat_timeout),
                    .executor = [this](std::function<void()> task) { post(std::move(task)); }};
   routes.timeout = settings.chat_timeout;
-  routes.heartbeat = settings.heartbeat;
+  routes.streams = {.window = settings.resume_window,
+                    .max_bytes = settings.resume_bytes,
+                    .heartbeat = settings.heartbeat,
+                    .executor = [this](std::function<void()> task) { post(std::move(task)); }};
+  routes.widget = settings.widget;
   routes.session_hash = KeyedHash(settings.secret_key);
   // The model first: settings that it refuses are told before the database is touched.
   std::shared_ptr<Model> model = make_model(settings, metrics_.get());
   Database database = server::open_database(settings, true);
-  store_ = database.store;
+  database_ = database.store;
+  store_ = database_;
   if (metrics_) {
     model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
     store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
@@ -143,11 +158,13 @@ Application::Application(const Settings& settings)
   assistant_ = std::make_unique<Assistant>(store_, std::move(model), std::move(options));
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
-  admin_ = std::make_unique<Admin>(
-      database.records, database.accounts, limits_,
-      AdminOptions{.trusted_proxies = settings.trusted_proxies,
-                   .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
-  admin_->add_to(router_);
+  if (database.records && database.accounts) {
+    admin_ = std::make_unique<Admin>(
+        database.records, database.accounts, limits_,
+        AdminOptions{.trusted_proxies = settings.trusted_proxies,
+                     .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
+    admin_->add_to(router_);
+  }
   add_api_docs(router_, openapi_files(), docs_page_files());
   add_chat_page(router_, chat_page_files(), settings.chat_page);
   add_health_routes();
@@ -175,7 +192,7 @@ Application::~Application() {
     std::unique_lock alone(running_);
     closed_ = true;
   }
-  admin_->stop_streams();
+  if (admin_) admin_->stop_streams();
   // The workers still run: the turns are finished on them.
   assistant_.reset();
 }
@@ -183,7 +200,7 @@ Application::~Application() {
 void Application::run() {
   http_.listen();
   spdlog::info("serving on {}/ with database {} and {}", url_of(settings_.host, http_.port()),
-               settings_.database_url,
+               settings_.database_shown(),
                settings_.demo() ? "the offline demo model (no GEMINI_API_KEY)"
                                 : "model " + settings_.gemini.model);
   if (settings_.debug) spdlog::warn("DEBUG is on: not for a public server");
@@ -223,7 +240,9 @@ void Application::post(std::function<void()> task) {
 std::string Application::metrics_text() {
   return metrics_->text({.http = http_.stats(),
                          .places = chat_routes_->places(),
-                         .wal_bytes = wal_bytes(settings_.database_url)});
+                         .streams = chat_routes_->streams(),
+                         .wal_bytes = wal_bytes(settings_.database_url),
+                         .pool = postgres_pool_statistics(*database_)});
 }
 
 void Application::add_health_routes() {

@@ -21,7 +21,8 @@ namespace twinchat::server {
 
 // Opens the database of the settings; what an operator should know goes to the log. With `create`
 // off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
-Database open_database(const Settings& settings, bool create);
+// With `take_time`, what takes minutes on a large database is done too, and otherwise left out.
+Database open_database(const Settings& settings, bool create, bool take_time = false);
 
 // Everything the server is made of, put together from its settings.
 //
@@ -71,10 +72,11 @@ class Application {
   const std::unique_ptr<Metrics> metrics_;  // null when nobody wants them; outlives what it counts
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
-  std::shared_ptr<Store> store_;
+  std::shared_ptr<Store> database_;  // as it was opened
+  std::shared_ptr<Store> store_;     // the same, watched
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
-  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<Admin> admin_;                     // null for a database that has no records
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 

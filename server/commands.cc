@@ -142,8 +142,8 @@ int serve(const CommandLine& line) {
 
 int migrate(const CommandLine& line) {
   const Settings settings = line.settings(false);
-  open_database(settings, true);
-  fmt::print("{} is ready.\n", settings.database_url);
+  open_database(settings, true, true);
+  fmt::print("{} is ready.\n", settings.database_shown());
   return kOk;
 }
 
@@ -152,10 +152,11 @@ int check(const CommandLine& line) {
   fmt::print("settings: ok{}\n", settings.demo() ? " (offline demo model: no GEMINI_API_KEY)" : "");
   try {
     open_database(settings, false);
-    fmt::print("database: {} is ready\n", settings.database_url);
+    fmt::print("database: {} is ready\n", settings.database_shown());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) throw;
-    fmt::print("database: {} is not there yet; serve or migrate makes it\n", settings.database_url);
+    fmt::print("database: {} is not there yet; serve or migrate makes it\n",
+               settings.database_shown());
   }
   return kOk;
 }

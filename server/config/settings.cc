@@ -147,7 +147,8 @@ bool set_rate_limits(Settings& settings, const std::string& text) {
 
 bool set_database(Settings& settings, const std::string& text) {
   settings.database_url = text;
-  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10);
+  return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10) ||
+         text.starts_with("postgresql://") || text.starts_with("postgres://");
 }
 
 bool set_safety(Settings& settings, const std::string& text) {
@@ -228,9 +229,16 @@ std::vector<Setting> make_table() {
        .apply = set_origins},
       {.name = "DATABASE_URL",
        .default_value = "sqlite:///twinchat.db",
-       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory:",
-       .help = "Where sessions and messages are kept. With memory: they are gone at the end.",
+       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+                "postgresql://user:password@host/name or memory:",
+       .help = "Where sessions and messages are kept. Many servers may use one PostgreSQL "
+               "database. With memory: they are gone at the end.",
        .apply = set_database},
+      {.name = "DATABASE_POOL_SIZE",
+       .default_value = "16",
+       .takes = "a whole number from 1 to 1000",
+       .help = "Connections to PostgreSQL at most. None is held while the model is awaited.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(database_pool_size), 1, 1'000)},
 
       {.name = "HOST",
        .default_value = "127.0.0.1",
@@ -480,12 +488,35 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0.05 to 3600",
        .help = "How long a stream may be silent before a comment is sent to keep it alive.",
        .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+      {.name = "CHAT_RESUME_WINDOW",
+       .default_value = "60",
+       .takes = "seconds from 0 to 3600",
+       .help = "How long a streamed answer with an idempotency key goes on without its client, who "
+               "may come back for the rest; then it is cancelled.",
+       .apply = seconds_to(TWINCHAT_AT(resume_window), 0, 3600)},
+      {.name = "CHAT_RESUME_BYTES",
+       .default_value = "33554432",
+       .takes = "a whole number from 0 to 1073741824",
+       .help = "How much text of streamed answers under way is kept for that, all together; an "
+               "answer that no longer fits ends with its client.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(resume_bytes), 0, 1'073'741'824)},
       {.name = "CHAT_PAGE",
        .default_value = "True",
        .takes = "True or False",
        .help = "Whether the server has a page to chat on at /. /widget.js, for other sites' pages, "
                "is there either way.",
        .apply = boolean_to(TWINCHAT_AT(chat_page))},
+      {.name = "CHAT_WIDGET",
+       .default_value = "",
+       .takes = "a JSON object as GET /api/chat/widget/ shows it, or the part of one that differs",
+       .help = "What the widget and the chat page show and ask for: texts by language, quick "
+               "actions, details, consent, feedback.",
+       .from_file = true,
+       .apply =
+           [](Settings& s, const std::string& text) {
+             s.widget = WidgetSettings::parse(text);
+             return true;
+           }},
   };
 }
 
@@ -565,7 +596,15 @@ class Loader {
       if (setting.default_value.empty() && !setting.may_be_empty) return;
       found = Found{std::string(setting.default_value), "by default"};
     }
-    if (!is_utf8(found->value) || !setting.apply(settings_, found->value)) {
+    bool usable = false;
+    try {
+      usable = is_utf8(found->value) && setting.apply(settings_, found->value);
+    } catch (const SettingsError& error) {
+      // What is wrong within the value.
+      throw SettingsError(
+          fmt::format("{} {} is not usable: {}", setting.name, found->origin, error.what()));
+    }
+    if (!usable) {
       throw SettingsError(fmt::format("{} {} is not usable: it takes {}.", setting.name,
                                       found->origin, setting.takes));
     }
@@ -651,6 +690,22 @@ std::string Setting::flag() const {
 const std::vector<Setting>& setting_table() {
   static const std::vector<Setting> table = make_table();
   return table;
+}
+
+std::string Settings::database_shown() const {
+  const std::size_t scheme = database_url.find("://");
+  if (scheme == std::string::npos || !database_url.starts_with("postgres")) return database_url;
+  // libpq takes a password as it is, whatever it consists of.
+  std::string place = database_url.substr(scheme + 3);
+  const std::size_t parameters = place.find('?');
+  const std::size_t at = place.rfind('@', parameters);
+  if (parameters != std::string::npos) place.resize(parameters);
+  if (at != std::string::npos) {
+    place.erase(0, at + 1);
+  } else if (database_url.find('@') != std::string::npos) {
+    place = "...";
+  }
+  return "postgresql://" + place;
 }
 
 Settings load_settings(const SettingSources& sources, bool for_serving) {

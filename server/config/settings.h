@@ -12,6 +12,7 @@
 
 #include "admin/prices.h"
 #include "config/settings_error.h"
+#include "config/widget_settings.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
 #include "log/log.h"
@@ -40,6 +41,8 @@ struct Settings {
   std::vector<std::string> cors_allowed_origins = {};
   // DATABASE_URL: what twinchat::open_store() takes.
   std::string database_url = {};
+  // DATABASE_POOL_SIZE: connections to PostgreSQL at most.
+  std::size_t database_pool_size = 16;
 
   // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
   std::string host = {};
@@ -96,14 +99,22 @@ struct Settings {
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
   std::chrono::milliseconds heartbeat{0};
+  // CHAT_RESUME_WINDOW, CHAT_RESUME_BYTES: how long a streamed answer with a key goes on without
+  // its client, and how much of all such answers is kept for that.
+  std::chrono::milliseconds resume_window{0};
+  std::size_t resume_bytes = 0;
   // CHAT_PAGE: the page at / is served.
   bool chat_page = true;
+  // CHAT_WIDGET: what the widget and the chat page show, and ask for.
+  WidgetSettings widget = {};
 
   // What the operator should hear about: unknown names in .env that look like ours.
   std::vector<std::string> warnings = {};
 
   // No key was given, so the demo model answers.
   bool demo() const { return gemini_api_key.empty(); }
+  // The database as anybody may read it: of a PostgreSQL URL without who logs in and how.
+  std::string database_shown() const;
 };
 
 // One line of the table that drives parsing, flags, --help and .env.example.

@@ -9,11 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "api/answer_stream.h"
 #include "api/request_observer.h"
 #include "api/turn_places.h"
 #include "http/http_server_stats.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
+#include "twinchat/postgres_store.h"
 
 namespace twinchat::server {
 
@@ -48,7 +50,9 @@ struct ModelCall {
 struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
+  AnswerStreamStats streams = {};
   std::uint64_t wal_bytes = 0;
+  PostgresPoolStatistics pool = {};
 };
 
 // Counts what the server does, and says so in the text format of Prometheus. Names follow

@@ -262,8 +262,10 @@ bool PostgresDatabase::claim(int number) {
   }
   client.exec(statements);
   if (!client.rows("SELECT 1 FROM pg_class WHERE relname = 'twinchat_index'").empty()) {
-    client.exec("UPDATE twinchat_index SET last_session = 0, last_message = 0");
+    client.exec(
+        "UPDATE twinchat_index SET last_session = 0, last_message = 0, sessions = 0, messages = 0");
   }
+  client.exec("SELECT setval(seqrelid, 1, false) FROM pg_sequence");
   return true;
 }
 

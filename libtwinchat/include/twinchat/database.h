@@ -6,6 +6,7 @@
 
 #include "twinchat/accounts.h"
 #include "twinchat/export.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/rate_buckets.h"
 #include "twinchat/records.h"
 #include "twinchat/sqlite_store.h"
@@ -32,6 +33,10 @@ TWINCHAT_EXPORT Database open_database(std::string_view url);
 // had none.
 TWINCHAT_EXPORT Database open_sqlite_database(const std::filesystem::path& file,
                                               const SqliteStoreOptions& options = {});
+
+// As open_postgres_store().
+TWINCHAT_EXPORT Database open_postgres_database(std::string_view url,
+                                                const PostgresStoreOptions& options = {});
 
 // As make_memory_store().
 TWINCHAT_EXPORT Database make_memory_database();
