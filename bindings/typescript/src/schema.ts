@@ -4,23 +4,6 @@
  */
 
 export interface paths {
-    "/api/chat/widget/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the widget shows and asks for */
-        get: operations["widgetSettings"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/chat/sessions/create_session/": {
         parameters: {
             query?: never;
@@ -58,23 +41,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/chat/sessions/messages/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read a long conversation page by page */
-        get: operations["listMessagesOfSession"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/chat/sessions/update_user_details/": {
         parameters: {
             query?: never;
@@ -86,23 +52,6 @@ export interface paths {
         put?: never;
         /** Say who the visitor is */
         post: operations["updateUserDetails"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/chat/sessions/consent/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Record or withdraw a consent */
-        post: operations["giveConsent"];
         delete?: never;
         options?: never;
         head?: never;
@@ -140,7 +89,7 @@ export interface paths {
         put?: never;
         /**
          * Ask, and read the answer as it comes
-         * @description Without an idempotency key a client that goes away stops the model. With one the answer goes on for CHAT_RESUME_WINDOW, and the same request with `Last-Event-ID` gets the rest: ids are then bytes of the answer's text. A `session` event says that the whole answer follows, whatever was seen of it before. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
+         * @description A client that goes away stops the model, unless the request has an idempotency key: then the answer goes on for CHAT_RESUME_WINDOW, and the same request with `Last-Event-ID` gets the rest of it, here or at another server of the same database. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
          */
         post: operations["streamMessage"];
         delete?: never;
@@ -158,8 +107,68 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop the answer that is under way */
+        /**
+         * Stop the answer that is being made
+         * @description The turn is cancelled: what was shown of it is stored, and its stream ends with `done`. Does not wait for that.
+         */
         post: operations["stopMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/widget/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the widget shows and asks for
+         * @description As the operator set it in CHAT_WIDGET. May be kept for a minute.
+         */
+        get: operations["widgetSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/consent/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agree to what the widget asks for, or withdraw it
+         * @description Stored with the words that CHAT_WIDGET has in that language at that time, as often as it is given. A withdrawal holds for all that was given before.
+         */
+        post: operations["recordConsent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a long history from its end, page by page */
+        get: operations["listSessionMessages"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -175,10 +184,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Say whether an answer was good
-         * @description 404 also for a message that is no answer of a turn of this session.
-         */
+        /** Say what one thinks of an answer */
         post: operations["giveFeedback"];
         delete?: never;
         options?: never;
@@ -1081,25 +1087,25 @@ export interface components {
         };
         /** @description One event of a streamed answer: `id`, `event`, and `data` as JSON. */
         ChatEvent: {
-            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "session";
             data: components["schemas"]["SessionEvent"];
         } | {
-            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "delta";
             data: components["schemas"]["DeltaEvent"];
         } | {
-            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "done";
             data: components["schemas"]["DoneEvent"];
         } | {
-            /** @description With an idempotency key: bytes of the text so far. Otherwise counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "error";
@@ -1112,6 +1118,11 @@ export interface components {
             client_message_id?: components["schemas"]["Sentences"];
             user_details?: components["schemas"]["Sentences"] | components["schemas"]["DetailsErrors"];
             non_field_errors?: components["schemas"]["Sentences"];
+            version?: components["schemas"]["Sentences"];
+            language?: components["schemas"]["Sentences"];
+            withdrawn?: components["schemas"]["Sentences"];
+            message_id?: components["schemas"]["Sentences"];
+            value?: components["schemas"]["Sentences"];
         };
         /** @description 10 a page. */
         ChatSessionPage: {
@@ -1136,22 +1147,14 @@ export interface components {
             code: "changed";
             current: components["schemas"]["ChangedSession"];
         };
-        /** @description All that is wrong with a body, by field. */
-        ConsentErrors: {
-            session_id?: components["schemas"]["Sentences"];
-            version?: components["schemas"]["Sentences"];
-            language?: components["schemas"]["Sentences"];
-            withdrawn?: components["schemas"]["Sentences"];
-            non_field_errors?: components["schemas"]["Sentences"];
-        };
-        /** @description Other keys are ignored. Either version and language, or withdrawn. */
+        /** @description Other keys are ignored. */
         ConsentRequest: {
             session_id: components["schemas"]["GivenText"];
-            /** @description That of the settings. */
+            /** @description The version that the widget's settings have. Not for a withdrawal. */
             version?: components["schemas"]["GivenText"];
-            /** @description That the visitor read. */
+            /** @description One of the languages of the widget's settings. Not for a withdrawal. */
             language?: components["schemas"]["GivenText"];
-            /** @description true: every consent of the session ends. */
+            /** @description True: what was agreed to holds no longer. */
             withdrawn?: boolean | null;
         };
         Conversation: {
@@ -1305,24 +1308,16 @@ export interface components {
             message_count: number;
             is_lead: boolean;
         };
-        /**
-         * @description What a visitor thinks of an answer; null: nothing.
-         * @enum {string|null}
-         */
-        Feedback: "up" | "down" | null;
-        /** @description All that is wrong with a body, by field. */
-        FeedbackErrors: {
-            session_id?: components["schemas"]["Sentences"];
-            message_id?: components["schemas"]["Sentences"];
-            value?: components["schemas"]["Sentences"];
-            non_field_errors?: components["schemas"]["Sentences"];
-        };
         /** @description Other keys are ignored. */
         FeedbackRequest: {
             session_id: components["schemas"]["GivenText"];
-            /** @description The id of an answer. */
+            /** @description Of the answer. */
             message_id: number | string;
-            value: components["schemas"]["Feedback"];
+            /**
+             * @description null takes it back.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /** @description All that is wrong with a body, by field. non_field_errors: it is no object. */
         FieldErrors: {
@@ -1355,16 +1350,6 @@ export interface components {
             is_lead: boolean;
             version: components["schemas"]["Version"];
         };
-        GivenConsent: {
-            session_id: components["schemas"]["SessionId"];
-            version: string;
-            language: components["schemas"]["Language"];
-            given_at: components["schemas"]["Time"];
-        };
-        GivenFeedback: {
-            message_id: number;
-            value: components["schemas"]["Feedback"];
-        };
         /** @description A number is taken as the text that it is written with. */
         GivenText: string | number;
         /** @description draining: the server is going down. database: it cannot be read. */
@@ -1377,11 +1362,24 @@ export interface components {
         History: {
             results: components["schemas"]["AuditEntry"][];
         };
-        /**
-         * @description A language tag.
-         * @example en
-         */
-        Language: string;
+        HistoryErrors: {
+            limit?: components["schemas"]["Sentences"];
+            before?: components["schemas"]["Sentences"];
+        };
+        HistoryMessage: {
+            id: number;
+            content: string;
+            /** @description False: the visitor said it. */
+            is_bot: boolean;
+            created_at: components["schemas"]["Time"];
+            /** @description Of the turn that this message answers; only there. */
+            status?: components["schemas"]["TurnStatus"];
+            /**
+             * @description What the visitor thinks of this answer; only there.
+             * @enum {string|null}
+             */
+            feedback?: "up" | "down" | null;
+        };
         LastMessage: {
             id: number;
             /** @description The first 100 characters. */
@@ -1465,6 +1463,11 @@ export interface components {
                 no: number;
             };
         };
+        MessageHistory: {
+            messages: components["schemas"]["HistoryMessage"][];
+            /** @description For the page before this one; null at the beginning. */
+            before: string | null;
+        };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         MessagePage: {
             results: components["schemas"]["AdminMessage"][];
@@ -1545,10 +1548,6 @@ export interface components {
             /** @description The user's last 10 that changed something. */
             recent_actions: components["schemas"]["AuditEntry"][];
         };
-        PageErrors: {
-            limit?: components["schemas"]["Sentences"];
-            before?: components["schemas"]["Sentences"];
-        };
         /**
          * @description A permission of Django's.
          * @enum {string}
@@ -1578,10 +1577,6 @@ export interface components {
             currency: string;
         };
         Problem: components["schemas"]["Detail"] | components["schemas"]["ErrorSentence"];
-        QuickAction: {
-            label: string;
-            message: string;
-        };
         /** @description The parameters of the list, and how many were seen to match. */
         Selection: {
             filter: {
@@ -1602,7 +1597,7 @@ export interface components {
             created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
         };
-        /** @description The answer begins, at its first word. */
+        /** @description The first event: the whole answer follows. */
         SessionEvent: {
             session_id: components["schemas"]["SessionId"];
         };
@@ -1667,37 +1662,33 @@ export interface components {
             thought_tokens: number;
             latency_ms: components["schemas"]["Latency"] | null;
         };
-        /** @description All that is wrong with a body, by field. */
-        StopErrors: {
-            session_id?: components["schemas"]["Sentences"];
-            client_message_id?: components["schemas"]["Sentences"];
-            non_field_errors?: components["schemas"]["Sentences"];
-        };
         /** @description Other keys are ignored. */
         StopRequest: {
             session_id: components["schemas"]["GivenText"];
-            /** @description Only the answer to the message with this key. */
+            /** @description The idempotency key of the message; without it any message of the session is meant. */
             client_message_id?: string | number | null;
         };
         Stopped: {
-            /** @description False: no answer was under way here. */
             stopped: boolean;
         };
-        /** @description A message; answers of a turn have its status and the visitor's feedback. */
-        StoredMessage: {
-            id: number;
-            content: string;
-            /** @description False: the visitor said it. */
-            is_bot: boolean;
-            created_at: components["schemas"]["Time"];
-            status?: components["schemas"]["TurnStatus"];
-            feedback?: components["schemas"]["Feedback"];
+        StoredConsent: {
+            session_id: components["schemas"]["SessionId"];
+            version: string;
+            language: string;
+            given_at: components["schemas"]["Time"];
+        } | {
+            session_id: components["schemas"]["SessionId"];
+            /** @description False: nothing had been agreed to. */
+            withdrawn: boolean;
+            withdrawn_at: components["schemas"]["Time"] | null;
         };
-        StoredMessages: {
-            /** @description Oldest first. */
-            messages: components["schemas"]["StoredMessage"][];
-            /** @description For the page before this one; null at the beginning of the conversation. */
-            before: string | null;
+        StoredFeedback: {
+            message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /**
          * Format: date-time
@@ -1832,51 +1823,49 @@ export interface components {
         };
         /** @description Opaque; follows the editable fields. PATCH sends the one that the form was filled from. */
         Version: string;
-        WidgetField: {
-            /** @enum {string} */
-            name: "name" | "email" | "phone";
-            required: boolean;
-            /** @description A regular expression for what is typed; null: the usual checks. */
-            pattern: string | null;
-        };
-        /** @description The setting CHAT_WIDGET, over what is built in. */
         WidgetSettings: {
             /** @description By language. */
             texts: {
                 [key: string]: components["schemas"]["WidgetTexts"];
             };
-            default_language: components["schemas"]["Language"];
+            default_language: string;
             details: {
                 /**
-                 * @description When the visitor is asked who they are.
+                 * @description When the visitor is asked for them.
                  * @enum {string}
                  */
                 when: "before_first_answer" | "after_first_answer" | "never";
-                /** @description In the order in which they are asked. */
-                fields: components["schemas"]["WidgetField"][];
+                /** @description In this order. */
+                fields: {
+                    /** @enum {string} */
+                    name: "name" | "email" | "phone";
+                    required: boolean;
+                    /** @description A regular expression of JavaScript's that the whole value has to match. */
+                    pattern: string | null;
+                }[];
             };
+            /** @description null: nobody is asked to agree to anything. */
             consent: {
+                /** @description The chat begins with it. */
                 required: boolean;
                 version: string;
                 /** @description Where more is said. */
                 link: string | null;
             } | null;
-            /** @description Whether answers can be judged. */
+            /** @description Whether answers have thumbs. */
             feedback: boolean;
             max_message_length: number;
         };
-        /** @description In one language. */
         WidgetTexts: {
             title: string;
             welcome: string;
+            /** @description What the visitor is asked to agree to. */
             consent: string;
-            quick_actions: components["schemas"]["QuickAction"][];
-        };
-        WithdrawnConsent: {
-            session_id: components["schemas"]["SessionId"];
-            /** @description False: there was none. */
-            withdrawn: boolean;
-            withdrawn_at: components["schemas"]["Time"] | null;
+            quick_actions: {
+                label: string;
+                /** @description What is sent. */
+                message: string;
+            }[];
         };
     };
     responses: {
@@ -2139,10 +2128,10 @@ export interface components {
         /** @description `object_id` of the entries. */
         AuditObject: string;
         PageNumber: number;
-        MessagesLimit: number;
-        /** @description `before` of the page after this one. */
-        MessagesBefore: string;
-        /** @description The id of the last event that came before the stream broke. */
+        HistoryLimit: number;
+        /** @description `before` of the page that came after this one. */
+        HistoryCursor: string;
+        /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
         ResumeAfter: string;
     };
     requestBodies: never;
@@ -2168,37 +2157,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    widgetSettings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The settings. */
-            200: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["WidgetSettings"];
-                };
-            };
-            /** @description What the client has is still right. */
-            304: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
     createSession: {
         parameters: {
             query?: never;
@@ -2291,50 +2249,6 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    listMessagesOfSession: {
-        parameters: {
-            query: {
-                session_id: components["parameters"]["SessionIdQuery"];
-                limit?: components["parameters"]["MessagesLimit"];
-                /** @description `before` of the page after this one. */
-                before?: components["parameters"]["MessagesBefore"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The newest messages before the cursor. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["StoredMessages"];
-                };
-            };
-            /** @description A parameter is wrong. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "before": [
-                     *         "Invalid cursor."
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["PageErrors"] | components["schemas"]["Problem"];
-                };
-            };
-            404: components["responses"]["NoSession"];
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
     updateUserDetails: {
         parameters: {
             query?: never;
@@ -2378,56 +2292,6 @@ export interface operations {
                 };
             };
             400: components["responses"]["ChatFields"];
-            404: components["responses"]["NoSession"];
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    giveConsent: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                 *       "version": "1",
-                 *       "language": "en"
-                 *     }
-                 */
-                "application/json": components["schemas"]["ConsentRequest"];
-            };
-        };
-        responses: {
-            /** @description What is stored, with the text that was shown; or what is withdrawn. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["GivenConsent"] | components["schemas"]["WithdrawnConsent"];
-                };
-            };
-            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "version": [
-                     *         "There is no consent of this version."
-                     *       ]
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ConsentErrors"] | components["schemas"]["Problem"];
-                };
-            };
             404: components["responses"]["NoSession"];
             429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
@@ -2490,7 +2354,7 @@ export interface operations {
             header?: {
                 /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description The id of the last event that came before the stream broke. */
+                /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
                 "Last-Event-ID"?: components["parameters"]["ResumeAfter"];
             };
             path?: never;
@@ -2508,7 +2372,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. */
+            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. Of a stream that goes on: what came after the event that was named; a `session` among it says that the whole answer follows. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2542,7 +2406,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What has come of it is stored, with the status cancelled; a stream of it ends as usual. */
+            /** @description Whether there was one in this process. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2556,7 +2420,131 @@ export interface operations {
                     "application/json": components["schemas"]["Stopped"];
                 };
             };
-            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    widgetSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetSettings"];
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    recordConsent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "version": "1",
+                 *       "language": "en"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description What was stored, with its time. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "version": "1",
+                     *       "language": "en",
+                     *       "given_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoredConsent"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    listSessionMessages: {
+        parameters: {
+            query: {
+                session_id: components["parameters"]["SessionIdQuery"];
+                limit?: components["parameters"]["HistoryLimit"];
+                /** @description `before` of the page that came after this one. */
+                before?: components["parameters"]["HistoryCursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "messages": [
+                     *         {
+                     *           "id": 1,
+                     *           "content": "How can I reverse diabetes?",
+                     *           "is_bot": false,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z"
+                     *         },
+                     *         {
+                     *           "id": 2,
+                     *           "content": "By healing the metabolism.",
+                     *           "is_bot": true,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z",
+                     *           "status": "complete",
+                     *           "feedback": "up"
+                     *         }
+                     *       ],
+                     *       "before": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MessageHistory"];
+                };
+            };
+            /** @description A parameter is wrong. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2564,12 +2552,12 @@ export interface operations {
                 content: {
                     /**
                      * @example {
-                     *       "session_id": [
-                     *         "This field is required."
+                     *       "limit": [
+                     *         "A number from 1 to 200 is expected."
                      *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["StopErrors"] | components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Problem"] | components["schemas"]["HistoryErrors"];
                 };
             };
             404: components["responses"]["NoSession"];
@@ -2609,26 +2597,24 @@ export interface operations {
                      *       "value": "up"
                      *     }
                      */
-                    "application/json": components["schemas"]["GivenFeedback"];
+                    "application/json": components["schemas"]["StoredFeedback"];
                 };
             };
-            /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
-            400: {
+            400: components["responses"]["ChatFields"];
+            /** @description There is no such session, or the message is no answer in it. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     /**
                      * @example {
-                     *       "value": [
-                     *         "Not a valid choice."
-                     *       ]
+                     *       "error": "Message not found"
                      *     }
                      */
-                    "application/json": components["schemas"]["FeedbackErrors"] | components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ErrorSentence"] | components["schemas"]["Detail"];
                 };
             };
-            404: components["responses"]["NoSession"];
             429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
