@@ -261,6 +261,16 @@ class Metrics::Impl {
     grow_to(pool_lost_, static_cast<double>(now.pool.lost));
     grow_to(retries_, static_cast<double>(now.pool.retries));
     grow_to(unknown_commits_, static_cast<double>(now.pool.unknown_commits));
+    grow_to(tls_handshakes_, static_cast<double>(now.http.tls_handshakes));
+    if (now.certificate_expires) {
+      certificates_.Add({}).Set(
+          static_cast<double>(std::chrono::system_clock::to_time_t(*now.certificate_expires)));
+    }
+    if (now.backups) {
+      const auto newest = now.backups->newest.value_or(Timestamp()).time_since_epoch();
+      newest_backup_.Add({}).Set(std::chrono::duration<double>(newest).count());
+      grow_to(failed_backups_.Add({}), static_cast<double>(now.backups->failures));
+    }
     resident_.Set(resident_bytes());
     grow_to(cpu_, cpu_seconds());
     std::ostringstream out;
@@ -399,6 +409,16 @@ class Metrics::Impl {
       counters("twinchat_db_unknown_commits_total",
                "Commits of which the database had to be asked whether they had happened.")
           .Add({});
+  Counter& tls_handshakes_ =
+      counters("twinchat_tls_handshakes_total", "TLS handshakes that succeeded.").Add({});
+  Family<Gauge>& certificates_ = gauges("twinchat_tls_certificate_expiry_seconds",
+                                        "Until when the server's certificate is valid, in Unix "
+                                        "time; absent without TLS.");
+  Family<Gauge>& newest_backup_ = gauges(
+      "twinchat_backup_newest_timestamp_seconds",
+      "When the newest verified backup in BACKUP_DIR was begun, in Unix time; 0 without any.");
+  Family<Counter>& failed_backups_ =
+      counters("twinchat_backup_failures_total", "Backups that this server could not make.");
   Gauge& resident_ = gauge("process_resident_memory_bytes", "Memory that is resident.");
   Counter& cpu_ =
       counters("process_cpu_seconds_total", "Time on processors, in user and system mode.").Add({});
