@@ -11,7 +11,7 @@
 
 namespace twinchat::server {
 
-// The admin's objects as API.md shows them. Pure functions.
+// The admin's objects as the OpenAPI document has them. Pure functions.
 
 // The first characters of a text, on one line.
 std::string preview(std::string_view text, std::size_t characters);

@@ -25,8 +25,8 @@ struct RecordRouteOptions {
   std::chrono::milliseconds heartbeat{10'000};
 };
 
-// Sessions, messages, turns and figures for operators; API.md is the manual. Each route reads a
-// request, asks the records, and writes what they say.
+// Sessions, messages, turns and figures for operators; API.md and the OpenAPI document are the
+// manual. Each route reads a request, asks the records, and writes what they say.
 //
 // Thread safety: every function may be called from any number of threads at once.
 class RecordRoutes {
