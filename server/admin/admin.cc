@@ -11,7 +11,7 @@ Admin::Admin(std::shared_ptr<Store> store, std::shared_ptr<Records> records,
     : store_(std::move(store)),
       records_(std::move(records)),
       accounts_(std::move(accounts)),
-      gate_(*accounts_, limits, std::move(options.trusted_proxies)),
+      gate_(*accounts_, limits, options.always_secure),
       account_routes_(*accounts_, gate_, limits),
       record_routes_(*store_, *records_, *accounts_, gate_, std::move(options.records)) {}
 

@@ -13,8 +13,10 @@
 #include "api/request_observer.h"
 #include "api/turn_places.h"
 #include "http/http_server_stats.h"
+#include "maintenance/backup_schedule.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
+#include "twinchat/postgres_store.h"
 
 namespace twinchat::server {
 
@@ -51,6 +53,9 @@ struct MetricsSnapshot {
   TurnPlacesStats places = {};
   AnswerStreamStats streams = {};
   std::uint64_t wal_bytes = 0;
+  PostgresPoolStatistics pool = {};
+  std::optional<BackupStats> backups = {};  // absent where none are to be made
+  std::optional<std::chrono::system_clock::time_point> certificate_expires = {};
 };
 
 // Counts what the server does, and says so in the text format of Prometheus. Names follow

@@ -165,8 +165,10 @@ TEST_CASE("Two processes that make the same file at the same moment end up with 
   for (int round = 0; round < 3; ++round) {
     const std::string name = "round " + std::to_string(round);
     std::filesystem::remove(file);
-    Process first({TWINCHAT_STORE_WRITER, "write", file.string(), "2", name + " first"});
-    Process second({TWINCHAT_STORE_WRITER, "write", file.string(), "2", name + " second"});
+    Process first(
+        {TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "2", name + " first"});
+    Process second(
+        {TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "2", name + " second"});
     CHECK(first.wait_for_line("done"));
     CHECK(second.wait_for_line("done"));
     first.kill();
@@ -211,7 +213,7 @@ TEST_CASE("A killed process loses nothing that was acknowledged") {
   std::set<std::string> done;
   for (int round = 0; round < 6; ++round) {
     const std::string name = "round" + std::to_string(round);
-    Process writer({TWINCHAT_STORE_WRITER, "write", file.string(), "8", name});
+    Process writer({TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "8", name});
     // A different moment each time.
     REQUIRE(writer.wait_for_line("done re: " + name + "/" + std::to_string(round) + "/" +
                                  std::to_string(5 + 7 * round)));
@@ -251,7 +253,7 @@ TEST_CASE("A killed process loses nothing that was acknowledged") {
 TEST_CASE("A turn whose process has died is marked interrupted, one whose process lives is not") {
   TempDir folder;
   const auto file = folder / "chat.db";
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   NewTurn again = new_turn("pending", "hello");
   again.idempotency_key = "key";
@@ -272,7 +274,7 @@ TEST_CASE("The key of a process that died can be used again without opening the 
   TempDir folder;
   const auto file = folder / "chat.db";
   const auto store = open_sqlite_store(file);
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   writer.kill();
   REQUIRE(writer.wait_exit());
@@ -284,7 +286,7 @@ TEST_CASE("The key of a process that died can be used again without opening the 
 TEST_CASE("A process that has ended is dead, also while its parent has not asked how") {
   TempDir folder;
   const auto file = folder / "chat.db";
-  Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+  Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
   REQUIRE(writer.wait_for_line("pending"));
   writer.kill();
   siginfo_t ended{};

@@ -27,6 +27,7 @@ class Fixture {
   Store& operator*() { return *store_; }
   Store* operator->() { return store_.get(); }
   const std::string& name() const { return kind_.name; }
+  bool any_bytes() const { return kind_.any_bytes; }
 
  private:
   TempDir folder_;
@@ -107,9 +108,25 @@ TEST_CASE("A session id that is taken cannot be created again") {
 
 TEST_CASE("Session ids are compared byte by byte") {
   WITH_EVERY_STORE();
-  const std::vector<std::string> ids{
-      "a", "A", "a ", " a", std::string("a\0b", 3), std::string("a\0c", 3), "\xc3\xa9", "e\xcc\x81",
-      "%", "_", "'",  "\"", std::string(255, 'x')};
+  std::vector<std::string> ids{"a",        "A",         "a ",           " a",
+                               "\xc3\xa9", "e\xcc\x81", "\xef\xbf\xbd", "%",
+                               "_",        "'",         "\"",           std::string(255, 'x')};
+  for (const auto& odd : {std::string("a\0b", 3), std::string("a\0c", 3), std::string("\xff")}) {
+    if (store.any_bytes()) {
+      ids.push_back(odd);
+      continue;
+    }
+    CHECK(code_of([&] { store->create_session(odd, {}, moment()); }) ==
+          ErrorCode::kInvalidArgument);
+    NewTurn turn = new_turn(odd, "q");
+    CHECK(code_of([&] { store->begin_turn(turn); }) == ErrorCode::kNotFound);
+    turn.create_session = true;
+    CHECK(code_of([&] { store->begin_turn(turn); }) == ErrorCode::kInvalidArgument);
+    CHECK_FALSE(store->find_session(odd));
+    CHECK(store->messages(odd, {}).empty());
+    CHECK(store->turns(odd, 10).empty());
+    CHECK(store->past_turns(odd, 0, 10).empty());
+  }
   std::set<std::int64_t> rows;
   for (const std::string& id : ids) rows.insert(store->create_session(id, {}, moment()).id);
   CHECK(rows.size() == ids.size());
@@ -206,40 +223,80 @@ TEST_CASE("A page of messages is read backwards, from before an id or from the e
   CHECK(page({.newest = true}).size() == 6);
 }
 
-TEST_CASE("Any text comes back byte for byte") {
-  WITH_EVERY_STORE();
+// A text, and what becomes of it where not all bytes can be kept.
+struct OddText {
+  std::string text;
+  std::string replaced;
+};
+
+std::vector<OddText> odd_texts() {
+  const std::string no_character = "\xef\xbf\xbd";
   std::string every_byte;
-  for (int c = 0; c < 256; ++c) every_byte += static_cast<char>(c);
-  const std::string text = GENERATE_COPY(
-      as<std::string>(), "", " two spaces ", "caf\xc3\xa9 \xf0\x9f\x98\x80", "e\xcc\x81",
-      "\xef\xbb\xbf"
-      "bom",
-      "\xed\xa0\x80 lone surrogate", "\xc0\x80 overlong", "\xff\xfe",
-      "'; DROP TABLE chat_message; --", "line\r\nline\n", "5", "1e3", "X'41'", every_byte,
-      std::string("nul\0nul\0", 8), std::string(200'000, 'y'));
-  const UserDetails user{text, text, text};
-  store->create_session("one", user, moment());
+  std::string every_byte_replaced;
+  for (int c = 0; c < 256; ++c) {
+    every_byte += static_cast<char>(c);
+    every_byte_replaced +=
+        c > 0 && c < 128 ? every_byte.substr(every_byte.size() - 1) : no_character;
+  }
+  std::vector<OddText> texts{
+      {"\xed\xa0\x80 lone", no_character + no_character + no_character + " lone"},
+      {"\xc0\x80 overlong", no_character + no_character + " overlong"},
+      {"\xff\xfe", no_character + no_character},
+      {"cut \xf0\x9f\x98", "cut " + no_character + no_character + no_character},
+      {std::string("nul\0nul\0", 8), "nul" + no_character + "nul" + no_character},
+      {every_byte, every_byte_replaced}};
+  const std::vector<std::string> good{"",
+                                      " two spaces ",
+                                      "caf\xc3\xa9 \xf0\x9f\x98\x80",
+                                      "e\xcc\x81",
+                                      "\xef\xbb\xbf"
+                                      "bom",
+                                      "'; DROP TABLE",
+                                      "line\r\nline\n",
+                                      "5",
+                                      "1e3",
+                                      "X'41'",
+                                      "\\x41",
+                                      "{1,2}",
+                                      std::string(200'000, 'y')};
+  for (const std::string& text : good) texts.push_back({text, text});
+  return texts;
+}
+
+TEST_CASE("Any text comes back byte for byte, or with a mark for what is no character") {
+  WITH_EVERY_STORE();
+  const OddText odd = GENERATE(from_range(odd_texts()));
+  const std::string& text = odd.text;
+  const std::string& kept = store.any_bytes() ? odd.text : odd.replaced;
+  UserDetails user;
+  if (text.size() <= 20) user = {text, text, text};
+  const Session session = store->create_session("one", user, moment());
+  if (user.name) CHECK(session.user == UserDetails{kept, kept, kept});
   NewTurn turn = new_turn("one", text);
-  turn.idempotency_key = "key" + text;
+  turn.idempotency_key = "key" + text.substr(0, 252);
   turn.fingerprint = text;
   FinishedTurn finished;
-  finished.turn_id = store->begin_turn(turn).turn.id;
+  const Turn begun = store->begin_turn(turn).turn;
+  CHECK(begun.user_message.text == kept);
+  finished.turn_id = begun.id;
   finished.status = TurnStatus::kComplete;
   finished.answer = text;
   finished.contents = text;
   finished.model = text;
   finished.now = moment();
-  store->finish_turn(finished);
+  CHECK(store->finish_turn(finished).text() == kept);
 
-  CHECK(store->find_session("one")->user == user);
-  CHECK(texts(store->messages("one", {})) == Strings{text, text});
+  CHECK(store->find_session("one") == session);
+  CHECK(texts(store->messages("one", {})) == Strings{kept, kept});
   const std::vector<PastTurn> past = store->past_turns("one", 0, 1);
   REQUIRE(past.size() == 1);
-  CHECK(past[0].user_text == text);
-  CHECK(past[0].answer_text == text);
+  CHECK(past[0].user_text == kept);
+  CHECK(past[0].answer_text == kept);
   CHECK(past[0].contents == text);
-  CHECK(store->turns("one", 1).at(0).model == text);
+  CHECK(store->turns("one", 1).at(0).model == kept);
   CHECK(store->begin_turn(turn).kind == BegunTurn::Kind::kReplayed);
+  turn.idempotency_key += '\x01';
+  CHECK(store->begin_turn(turn).kind == BegunTurn::Kind::kNew);
 }
 
 TEST_CASE("Times are kept to the microsecond") {

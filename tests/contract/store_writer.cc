@@ -1,8 +1,8 @@
-// A program for the tests that kill: it writes to a SQLite store and says on standard output what
+// A program for the tests that kill: it writes to a store and says on standard output what
 // has been acknowledged to it.
 //
-//   store_writer write FILE THREADS NAME   whole turns in session NAME on so many threads, for ever
-//   store_writer pending FILE              one pending turn in session "pending" under the key
+//   store_writer write URL THREADS NAME   whole turns in session NAME on so many threads, for ever
+//   store_writer pending URL              one pending turn in session "pending" under the key
 //   "key"
 
 #include <unistd.h>
@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "stores.h"
-#include "twinchat/sqlite_store.h"
 
 namespace {
 
@@ -48,7 +47,7 @@ void write_for_ever(Store& store, const std::string& session, int thread) {
 int main(int argc, char** argv) {
   const std::vector<std::string> args(argv + 1, argv + argc);
   if (args.size() == 4 && args[0] == "write") {
-    const auto store = open_sqlite_store(args[1]);
+    const auto store = open_store(args[1]);
     std::vector<std::jthread> threads;
     for (int i = 0; i < std::stoi(args[2]); ++i) {
       threads.emplace_back([&, i] { write_for_ever(*store, args[3], i); });
@@ -56,7 +55,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (args.size() == 2 && args[0] == "pending") {
-    const auto store = open_sqlite_store(args[1]);
+    const auto store = open_store(args[1]);
     NewTurn turn = new_turn("pending", "hello");
     turn.create_session = true;
     turn.idempotency_key = "key";
@@ -64,6 +63,6 @@ int main(int argc, char** argv) {
     say("pending");
     for (;;) ::pause();
   }
-  std::cerr << "usage: store_writer write FILE THREADS NAME | pending FILE\n";
+  std::cerr << "usage: store_writer write URL THREADS NAME | pending URL\n";
   return 2;
 }

@@ -4,14 +4,41 @@
 
 #include "twinchat/memory_store.h"
 #include "twinchat/sqlite_store.h"
+#ifdef TWINCHAT_TEST_POSTGRES
+#include "postgres_server.h"
+#include "twinchat/postgres_store.h"
+#endif
 
 namespace twinchat::testing {
+
+#ifdef TWINCHAT_TEST_POSTGRES
+namespace {
+
+// A store on a database of its own, which goes with it.
+std::shared_ptr<Store> on_postgres(bool through_bouncer) {
+  struct Both {
+    PostgresDatabase database{PostgresDatabase::Kind::kReused};
+    std::shared_ptr<Store> store;
+  };
+  const auto both = std::make_shared<Both>();
+  both->store =
+      open_postgres_store(through_bouncer ? both->database.bouncer_url() : both->database.url());
+  return {both, both->store.get()};
+}
+
+}  // namespace
+#endif
 
 const std::vector<StoreKind>& store_kinds() {
   static const std::vector<StoreKind> kinds{
       {"memory", [](const std::filesystem::path&) { return make_memory_store(); }},
       {"sqlite",
        [](const std::filesystem::path& folder) { return open_sqlite_store(folder / "chat.db"); }},
+#ifdef TWINCHAT_TEST_POSTGRES
+      {"postgres", [](const std::filesystem::path&) { return on_postgres(false); }, false},
+      {"postgres behind pgbouncer", [](const std::filesystem::path&) { return on_postgres(true); },
+       false},
+#endif
   };
   return kinds;
 }

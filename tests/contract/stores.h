@@ -18,6 +18,8 @@ struct StoreKind {
   std::string name;
   // Makes an empty store; what it needs on disk goes in `folder`.
   std::function<std::shared_ptr<Store>(const std::filesystem::path& folder)> make;
+  // Whether a text may hold any bytes. Otherwise what is not UTF-8, and NUL, comes back as U+FFFD.
+  bool any_bytes = true;
 
   friend std::ostream& operator<<(std::ostream& out, const StoreKind& kind) {
     return out << kind.name;

@@ -372,6 +372,9 @@ const std::map<std::string, Permissions>& wanted() {
       {"GET /admin/", kAnybody},
       {"GET /api/openapi.json/", kAnybody},
       {"GET /api/docs/", kAnybody},
+      {"GET /", kAnybody},
+      {"GET /icon.svg/", kAnybody},
+      {"GET /widget.js/", kAnybody},
   };
   return table;
 }

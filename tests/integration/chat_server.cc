@@ -43,13 +43,13 @@ void ChatServer::start() {
   const auto url = [this](std::string_view part, std::string_view end) {
     const auto line = process_->wait_for_line(part);
     if (!line) throw std::runtime_error("the server did not start:\n" + process_->errors());
-    const std::size_t begin = line->find("http://");
+    const std::size_t begin = line->find("http");
     return line->substr(begin, line->find(end, begin) - begin);
   };
-  base_url_ = url("serving on http://", "/ ");
+  base_url_ = url("serving on http", "/ ");
   const auto metrics = environment_.find("METRICS_ADDRESS");
   if (metrics != environment_.end() && metrics->second != "off") {
-    metrics_url_ = url("metrics at http://", "/metrics");
+    metrics_url_ = url("metrics at http", "/metrics");
   }
 }
 

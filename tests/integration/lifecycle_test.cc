@@ -6,25 +6,11 @@
 
 #include "catch.h"
 #include "chat_server.h"
+#include "ended.h"
 #include "wait.h"
 
 namespace twinchat::testing {
 namespace {
-
-using Environment = std::map<std::string, std::string>;
-
-struct Ended {
-  int status;
-  std::string output;
-  std::string errors;
-};
-
-Ended run(std::vector<std::string> arguments, Environment environment,
-          const std::filesystem::path& folder) {
-  const auto process = start_program(std::move(arguments), std::move(environment), folder);
-  const int status = process->wait_exit().value();
-  return {status, process->output(), process->errors()};
-}
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;

@@ -2,10 +2,12 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "twinchat/accounts.h"
 #include "twinchat/export.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/rate_buckets.h"
 #include "twinchat/records.h"
 #include "twinchat/sqlite_store.h"
@@ -25,6 +27,10 @@ struct Database {
 // As open_store().
 TWINCHAT_EXPORT Database open_database(std::string_view url);
 
+// The file that the URL of a SQLite database names, with %XX undone; nullopt for a database of
+// another kind. kInvalidArgument as for open_store().
+TWINCHAT_EXPORT std::optional<std::filesystem::path> sqlite_file(std::string_view url);
+
 // As open_sqlite_store(). Users are those of Django's auth_user; it and the tables of its
 // permissions are made the same way with the first user when they are absent. A search index is
 // kept by a thread of the records, in pauses of the writing, so that chats do not wait for it; it
@@ -32,6 +38,10 @@ TWINCHAT_EXPORT Database open_database(std::string_view url);
 // had none.
 TWINCHAT_EXPORT Database open_sqlite_database(const std::filesystem::path& file,
                                               const SqliteStoreOptions& options = {});
+
+// As open_postgres_store().
+TWINCHAT_EXPORT Database open_postgres_database(std::string_view url,
+                                                const PostgresStoreOptions& options = {});
 
 // As make_memory_store().
 TWINCHAT_EXPORT Database make_memory_database();

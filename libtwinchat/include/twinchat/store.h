@@ -100,8 +100,8 @@ struct NewConsent {
   Timestamp now = {};         // when
 };
 
-// Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; the two that
-// come with the library are open_sqlite_store() and make_memory_store(), and
+// Where sessions, messages and turns are kept. Derive from it to keep them elsewhere; those that
+// come with the library are open_sqlite_store(), open_postgres_store() and make_memory_store(), and
 // tests/contract holds the suite that every store must pass.
 //
 // Every function is one transaction: it has happened wholly, and durably as far as the store
@@ -196,6 +196,7 @@ class TWINCHAT_EXPORT Store {
 
 // Opens the store that `url` names, creating what is missing:
 //   sqlite:///relative/path.db   sqlite:////absolute/path.db   a SQLite file, see sqlite_store.h
+//   postgresql://user@host/name  a PostgreSQL database, see postgres_store.h
 //   memory:                      nothing is kept
 // %XX stands for a byte of the path. kInvalidArgument for any other form, kUnimplemented for a kind
 // of database that this build has no store for. The text of the error never repeats the URL.

@@ -3,6 +3,7 @@
 #include "twinchat/database.h"
 #include "twinchat/error.h"
 #include "twinchat/memory_store.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/sqlite_store.h"
 #include "twinchat/store.h"
 
@@ -42,17 +43,18 @@ std::string file_name(std::string_view text) {
   return name;
 }
 
-// The file that `url` names, the only kind of database there is beside memory:.
+bool is_postgres(std::string_view url) {
+  return url.starts_with("postgres://") || url.starts_with("postgresql://");
+}
+
+// The file that `url` names.
 std::string file_of(std::string_view url) {
   constexpr std::string_view kSqlite = "sqlite:///";
   if (url.starts_with(kSqlite)) return file_name(url.substr(kSqlite.size()));
   if (url.starts_with("sqlite:")) {
     refuse("write sqlite:///relative/path.db or sqlite:////absolute/path.db.");
   }
-  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-    throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");
-  }
-  refuse("it must begin with sqlite:/// or be memory:");
+  refuse("it must begin with sqlite:/// or postgresql://, or be memory:");
 }
 
 }  // namespace
@@ -65,13 +67,35 @@ void Store::check() {
   find_session({});
 }
 
+std::optional<std::filesystem::path> sqlite_file(std::string_view url) {
+  if (!url.starts_with("sqlite:")) return std::nullopt;
+  return file_of(url);
+}
+
+#ifndef TWINCHAT_WITH_POSTGRES
+std::shared_ptr<Store> open_postgres_store(std::string_view, const PostgresStoreOptions&) {
+  throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");
+}
+
+Database open_postgres_database(std::string_view url, const PostgresStoreOptions& options) {
+  open_postgres_store(url, options);
+  return {};
+}
+
+PostgresPoolStatistics postgres_pool_statistics(const Store&) {
+  return {};
+}
+#endif
+
 std::shared_ptr<Store> open_store(std::string_view url) {
   if (url == "memory:") return make_memory_store();
+  if (is_postgres(url)) return open_postgres_store(url);
   return open_sqlite_store(file_of(url));
 }
 
 Database open_database(std::string_view url) {
   if (url == "memory:") return make_memory_database();
+  if (is_postgres(url)) return open_postgres_database(url);
   return open_sqlite_database(file_of(url));
 }
 

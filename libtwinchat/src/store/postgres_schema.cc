@@ -124,6 +124,8 @@ constexpr std::array kCreateConsents{
 // so that moving updated_at there touches none of its indexes (a HOT update). Written in the
 // transaction of the message. Rows that another program's writing left out or behind are put right
 // by Records; `twinchat_index` says up to which ids it has looked for such.
+// It also says how many rows there are up to those ids: what lies behind them is counted by whoever
+// asks, so that no message waits for a counter.
 constexpr std::array kCreateLists{
     R"sql(CREATE TABLE "twinchat_session" (
   "id" bigint NOT NULL PRIMARY KEY REFERENCES "chat_chatsession" ("id") ON DELETE CASCADE,
@@ -138,8 +140,10 @@ constexpr std::array kCreateLists{
     R"sql(CREATE TABLE "twinchat_index" (
   "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
   "last_session" bigint NOT NULL,
-  "last_message" bigint NOT NULL))sql",
-    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0))sql",
+  "last_message" bigint NOT NULL,
+  "sessions" bigint NOT NULL,
+  "messages" bigint NOT NULL))sql",
+    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0, 0, 0))sql",
     R"sql(CREATE TABLE "twinchat_statistics" (
   "day" date NOT NULL PRIMARY KEY,
   "figures" text NOT NULL))sql"};
@@ -485,12 +489,6 @@ void exec_all(Connection& connection, const List& statements) {
   for (const char* statement : statements) connection.exec(statement);
 }
 
-// Whether another server made the same thing at the same moment: what IF NOT EXISTS does not see.
-bool is_made_meanwhile(const SqlError& error) {
-  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
-         error.sqlstate() == "XX000";
-}
-
 // Whether it can be used; nullopt when it is not there.
 std::optional<bool> find_index(Connection& connection, const Index& index) {
   const std::string name = index.name;
@@ -568,6 +566,11 @@ void make_concurrently(Transactions& transactions, const std::vector<const Index
 
 }  // namespace
 
+bool is_made_meanwhile(const SqlError& error) {
+  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
+         error.sqlstate() == "XX000";
+}
+
 bool SchemaState::complete() const noexcept {
   return has_sessions && has_messages && version == newest_version();
 }
@@ -617,13 +620,16 @@ SchemaState inspect(Connection& connection) {
 }
 
 void migrate(Transactions& transactions) {
+  // What is not to be touched is left without a trace, and in one moment: another server may be
+  // making the tables.
+  if (transactions.snapshot([](Connection& c) { return inspect(c).complete(); })) return;
   const auto next = [](Connection& connection) {
-    if (inspect(connection).complete()) return true;
     connection.exec(kWaitShortly);
     connection.exec(kCreateVersions);
     connection.exec(kAddVersion);
     Query(connection, kLockVersion).step();
     const SchemaState state = inspect(connection);  // as the one before us left it
+    if (state.complete()) return true;
     if (!state.has_sessions) exec_all(connection, kCreateSessions);
     if (!state.has_messages) exec_all(connection, kCreateMessages);
     if (state.version < newest_version()) {

@@ -60,12 +60,12 @@ std::string this_process() {
   return boot + '/' + space + '/' + std::to_string(::getpid()) + '/' + start;
 }
 
-bool has_surely_ended(std::string_view process) {
+bool has_surely_ended(std::string_view process, ProcessesOf whose) {
   const std::vector<std::string_view> fields = split(process);
   if (fields.size() != 4) return false;
   const std::string boot = first_line("/proc/sys/kernel/random/boot_id");
   if (boot.empty()) return false;
-  if (fields[0] != boot) return true;
+  if (fields[0] != boot) return whose == ProcessesOf::kOneMachine;
   if (fields[1] != pid_namespace()) return false;
   long pid = 0;
   const auto parsed = std::from_chars(fields[2].data(), fields[2].data() + fields[2].size(), pid);

@@ -10,11 +10,17 @@ namespace twinchat {
 // has no /proc to take it from.
 std::string this_process();
 
-// Whether the process of that name has certainly ended. Another boot, a PID that is gone or that
-// was given to a later process: true. A process in another PID namespace (another container on the
+// Whose processes use the same database.
+enum class ProcessesOf {
+  kOneMachine,    // those of this machine, and earlier boots of it: a SQLite file in WAL mode
+  kManyMachines,  // anybody's
+};
+
+// Whether the process of that name has certainly ended. A PID that is gone or that was given to a
+// later process: true. Another boot: true on one machine, of which it is an earlier boot; among
+// many it may be another machine. A process in another PID namespace (another container on the
 // same kernel) cannot be seen from here, and an empty name says nothing: false, so that only time
-// can tell. A SQLite file in WAL mode is shared on one machine only, so another boot id means an
-// earlier boot, not another machine.
-bool has_surely_ended(std::string_view process);
+// can tell.
+bool has_surely_ended(std::string_view process, ProcessesOf whose = ProcessesOf::kOneMachine);
 
 }  // namespace twinchat

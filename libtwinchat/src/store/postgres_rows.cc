@@ -1,0 +1,165 @@
+#include "store/postgres_rows.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "store/turn_rules.h"
+#include "twinchat/records.h"
+
+namespace twinchat::postgres {
+namespace {
+
+#define SESSION_COLUMNS "id, session_id, user_name, user_email, user_phone, created_at, updated_at"
+
+constexpr char kFindSession[] =
+    "SELECT " SESSION_COLUMNS " FROM chat_chatsession WHERE session_id = $1";
+constexpr char kLockSession[] =
+    "SELECT " SESSION_COLUMNS " FROM chat_chatsession WHERE session_id = $1 FOR NO KEY UPDATE";
+constexpr char kInsertSession[] =
+    "WITH s AS (INSERT INTO chat_chatsession (session_id, user_name, user_email, user_phone, "
+    "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (session_id) DO NOTHING "
+    "RETURNING id) INSERT INTO twinchat_session (id, updated_at, is_lead, message_count) SELECT "
+    "s.id, $5, $6, 0 FROM s RETURNING id";
+constexpr char kUpdateSession[] =
+    "WITH s AS (UPDATE chat_chatsession SET user_name = $2, user_email = $3, user_phone = $4, "
+    "updated_at = $5 WHERE id = $1) UPDATE twinchat_session SET updated_at = $5, is_lead = $6 "
+    "WHERE id = $1";
+constexpr char kCountSession[] =
+    "INSERT INTO twinchat_session (id, updated_at, is_lead, message_count, last_message) SELECT "
+    "s.id, s.updated_at, coalesce(s.user_email, '') <> '' OR coalesce(s.user_phone, '') <> '', "
+    "(SELECT count(*) FROM chat_message AS m WHERE m.session_id = s.id), (SELECT max(m.id) FROM "
+    "chat_message AS m WHERE m.session_id = s.id) FROM chat_chatsession AS s WHERE s.id = $1 ON "
+    "CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, is_lead = excluded.is_lead, "
+    "message_count = excluded.message_count, last_message = excluded.last_message";
+constexpr char kTurn[] = TWINCHAT_PG_TURN_QUERY "WHERE t.id = $1";
+
+std::optional<Session> session_by(Connection& connection, const char* sql,
+                                  const std::string& session_id) {
+  if (!is_storable(session_id)) return std::nullopt;
+  Query query(connection, sql);
+  query.bind(session_id);
+  if (!query.step()) return std::nullopt;
+  return read_session(query, 0);
+}
+
+std::optional<std::string> storable(const std::optional<std::string>& text) {
+  return text ? std::optional(postgres::storable(*text)) : std::nullopt;
+}
+
+// As they will be read.
+UserDetails storable(const UserDetails& user) {
+  return {storable(user.name), storable(user.email), storable(user.phone)};
+}
+
+}  // namespace
+
+Error no_such_session() {
+  return Error(ErrorCode::kNotFound, "There is no such session.");
+}
+
+Error no_such_turn() {
+  return Error(ErrorCode::kNotFound, "There is no such turn.");
+}
+
+Session read_session(const Query& query, int column) {
+  Session session;
+  session.id = query.integer(column);
+  session.session_id = query.text(column + 1);
+  session.user = {query.optional_text(column + 2), query.optional_text(column + 3),
+                  query.optional_text(column + 4)};
+  session.created_at = query.time(column + 5);
+  session.updated_at = query.time(column + 6);
+  return session;
+}
+
+std::optional<Session> find_session(Connection& connection, const std::string& session_id) {
+  return session_by(connection, kFindSession, session_id);
+}
+
+std::optional<Session> lock_session(Connection& connection, const std::string& session_id) {
+  return session_by(connection, kLockSession, session_id);
+}
+
+std::optional<Session> insert_session(Connection& connection, const std::string& session_id,
+                                      const UserDetails& user, Timestamp now) {
+  if (!is_storable(session_id)) {
+    throw Error(ErrorCode::kInvalidArgument, "The session id holds what cannot be stored.");
+  }
+  Session session;
+  session.session_id = session_id;
+  session.user = storable(user);
+  session.created_at = now;
+  session.updated_at = now;
+  Query query(connection, kInsertSession);
+  query.bind(session_id).bind(session.user.name).bind(session.user.email);
+  query.bind(session.user.phone).bind(now).bind(is_lead(session.user));
+  if (!query.step()) return std::nullopt;
+  session.id = query.integer(0);
+  return session;
+}
+
+void update_session(Connection& connection, Session& session, const UserDetailsUpdate& update,
+                    Timestamp now) {
+  update.apply_to(session.user);
+  session.user = storable(session.user);
+  session.updated_at = now;
+  Query query(connection, kUpdateSession);
+  query.bind(session.id).bind(session.user.name).bind(session.user.email);
+  query.bind(session.user.phone).bind(now).bind(is_lead(session.user));
+  if (query.run() == 0) count_session(connection, session.id);
+}
+
+Message read_message(const Query& query, int column) {
+  return {query.integer(column), query.text(column + 1), query.boolean(column + 2),
+          query.time(column + 3)};
+}
+
+void count_session(Connection& connection, std::int64_t session) {
+  Query(connection, kCountSession).bind(session).run();
+}
+
+TurnStatus stored_status(const std::string& text) {
+  if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
+  throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
+}
+
+Turn read_turn(const Query& query) {
+  Turn turn;
+  turn.id = query.integer(0);
+  turn.session_id = query.text(1);
+  turn.status = stored_status(query.text(2));
+  turn.finish_reason_raw = query.text(3);
+  turn.finish_reason = finish_reason_from(turn.finish_reason_raw);
+  turn.block_reason = query.text(4);
+  turn.model = query.text(5);
+  turn.model_version = query.text(6);
+  turn.response_id = query.text(7);
+  turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
+                query.integer(12)};
+  turn.latency = std::chrono::milliseconds(query.integer(13));
+  turn.attempts = static_cast<int>(query.integer(14));
+  turn.error_code = query.text(15);
+  turn.user_message = read_message(query, 16);
+  if (!query.is_null(20)) turn.answer = read_message(query, 20);
+  turn.feedback = feedback_from(query.integer(25));
+  turn.feedback_at = query.optional_time(26);
+  return turn;
+}
+
+Turn load_turn(Connection& connection, std::int64_t id) {
+  Query query(connection, kTurn);
+  query.bind(id);
+  if (!query.step()) throw no_such_turn();
+  return read_turn(query);
+}
+
+std::int64_t sql_limit(std::size_t limit) {
+  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(limit, kMost));
+}
+
+std::vector<std::string> row_statements() {
+  return {kFindSession, kLockSession, kInsertSession, kUpdateSession, kCountSession, kTurn};
+}
+
+}  // namespace twinchat::postgres
