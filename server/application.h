@@ -13,7 +13,9 @@
 #include "config/settings.h"
 #include "http/http_server.h"
 #include "limits/shared_rate_limits.h"
+#include "maintenance/backup_schedule.h"
 #include "metrics/metrics.h"
+#include "systemd/service_manager.h"
 #include "twinchat/assistant.h"
 #include "twinchat/database.h"
 
@@ -30,8 +32,9 @@ Database open_database(const Settings& settings, bool create, bool take_time = f
 // one thread.
 class Application {
  public:
-  // Opens the database and makes the model. Error when that cannot be done.
-  explicit Application(const Settings& settings);
+  // Opens the database and makes the model. Error when that cannot be done, SettingsError when the
+  // certificate cannot be used. `manager` hears how the server is, and must outlive it.
+  explicit Application(const Settings& settings, const ServiceManager& manager = nobody());
   // Cancels the turns under way and waits until they are stored.
   ~Application();
   Application(const Application&) = delete;
@@ -53,21 +56,41 @@ class Application {
 
   // Says that the end is near: from here on /readyz is 503, everything else goes on.
   // Async-signal-safe.
-  void announce_stop() noexcept { stopping_ = true; }
+  void announce_stop() noexcept {
+    stopping_ = true;
+    http_.interrupt();
+  }
+
+  // Has the certificate read again, on a worker; what came of it is in the log. Async-signal-safe.
+  void reload() noexcept {
+    reload_ = true;
+    http_.interrupt();
+  }
 
  private:
+  static const ServiceManager& nobody();
   void handle(Exchange& exchange);
   void add_health_routes();
   RouterOptions router_options() const;
   // Runs the task on a worker, unless the end has come by then.
   void post(std::function<void()> task);
   std::string metrics_text();
+  HttpServerOptions http_options();
+  // What a signal handler has asked for.
+  void heed_signals();
+  void load_certificate();
+  // Tells the manager that the server is alive, and what it does.
+  void tell_manager();
 
   const Settings settings_;
+  const ServiceManager& manager_;
+  const std::shared_ptr<TlsContext> tls_;  // null: plain HTTP
   // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> reload_{false};
+  bool told_of_stop_ = false;  // the event loop's
   RequestLimits limits_;
   const std::unique_ptr<Metrics> metrics_;  // null when nobody wants them; outlives what it counts
   Router router_;  // outlives the server, which asks it for the answers to broken requests
@@ -76,7 +99,8 @@ class Application {
   std::shared_ptr<Store> store_;     // the same, watched
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
-  std::unique_ptr<Admin> admin_;                     // null for a database that has no records
+  std::unique_ptr<Admin> admin_;
+  std::unique_ptr<BackupSchedule> backups_;  // null when none are wanted
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -17,6 +18,7 @@
 #include "application.h"
 #include "config/settings.h"
 #include "log/log.h"
+#include "maintenance/backup_commands.h"
 #include "twinchat/version.h"
 
 namespace twinchat::server {
@@ -49,6 +51,8 @@ struct CommandLine {
   std::string env_file = {};
   // Of the commands about users.
   AccountCommand account = {};
+  // Of those about backups.
+  BackupCommand backup = {};
 
   Settings settings(bool for_serving) const {
     SettingSources sources;
@@ -113,10 +117,15 @@ extern "C" void on_drain_delay(int) {
   }
 }
 
+extern "C" void on_reload(int) {
+  if (Application* application = g_application.load()) application->reload();
+}
+
 int serve(const CommandLine& line) {
   const Settings settings = line.settings(true);
+  const ServiceManager manager([](const char* name) { return std::getenv(name); });
   std::signal(SIGPIPE, SIG_IGN);
-  Application application(settings);
+  Application application(settings, manager);
   g_drain_ms = settings.shutdown_timeout.count();
   g_drain_delay_ms = settings.drain_delay.count();
   g_application = &application;
@@ -133,6 +142,10 @@ int serve(const CommandLine& line) {
   on_ring.sa_handler = on_drain_delay;
   on_ring.sa_flags = SA_RESTART;
   sigaction(SIGALRM, &on_ring, nullptr);
+  struct sigaction on_hang_up = {};
+  on_hang_up.sa_handler = on_reload;
+  on_hang_up.sa_flags = SA_RESTART;
+  sigaction(SIGHUP, &on_hang_up, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   application.run();
@@ -179,6 +192,25 @@ int change_password_command(const CommandLine& line) {
   return run_for_accounts(line, change_password);
 }
 
+int run_for_backups(const CommandLine& line,
+                    bool (*function)(const Settings& settings, const BackupCommand& command)) {
+  BackupCommand command = line.backup;
+  command.say = [](const std::string& text) { fmt::print("{}\n", text); };
+  return function(line.settings(false), command) ? kOk : kFailed;
+}
+
+int backup(const CommandLine& line) {
+  return run_for_backups(line, back_up_command);
+}
+
+int verify(const CommandLine& line) {
+  return run_for_backups(line, verify_command);
+}
+
+int restore(const CommandLine& line) {
+  return run_for_backups(line, restore_command);
+}
+
 // Everything that is served, from the real table.
 int print_routes() {
   SettingSources sources;
@@ -223,6 +255,16 @@ int run_command(int argc, const char* const* argv) {
     command->add_flag("--no-input,--noinput", line.account.no_input,
                       "Ask nothing: DJANGO_SUPERUSER_USERNAME, _EMAIL and _PASSWORD say it");
   }
+  CLI::App* back_up =
+      add("backup", "Make a verified backup of the database, which may be in use.", backup);
+  back_up->add_option("target", line.backup.target, "A new file, or a folder (DIR/)")->required();
+  back_up->add_option("--keep", line.backup.keep, "Of the backups in the folder, keep so many");
+  add("verify", "Look through a backup, or a SQLite database.", verify)
+      ->add_option("file", line.backup.target, "Which")
+      ->required();
+  add("restore", "Put a backup in the place of the database, which nobody may be using.", restore)
+      ->add_option("file", line.backup.target, "The backup")
+      ->required();
   app.add_subcommand("routes", "Print the methods and paths that are served.")
       ->callback([&exit_code] { exit_code = print_routes(); });
   app.add_subcommand("settings", "Print all settings as an .env file with comments.")->callback([] {

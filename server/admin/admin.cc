@@ -10,7 +10,7 @@ Admin::Admin(std::shared_ptr<Records> records, std::shared_ptr<Accounts> account
              const RequestLimits& limits, AdminOptions options)
     : records_(std::move(records)),
       accounts_(std::move(accounts)),
-      gate_(*accounts_, limits, std::move(options.trusted_proxies)),
+      gate_(*accounts_, limits, options.always_secure),
       account_routes_(*accounts_, gate_, limits),
       record_routes_(*records_, *accounts_, gate_, std::move(options.records)) {}
 

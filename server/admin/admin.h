@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "admin/account_routes.h"
 #include "admin/gate.h"
@@ -10,8 +9,8 @@
 namespace twinchat::server {
 
 struct AdminOptions {
-  // From whom X-Forwarded-Proto is believed.
-  std::vector<AddressRange> trusted_proxies = {};
+  // No cookie without https, not even on a loopback address.
+  bool always_secure = false;
   RecordRouteOptions records = {};
 };
 

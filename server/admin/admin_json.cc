@@ -16,10 +16,6 @@ Json or_null(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
 }
 
-Json or_null(const std::optional<Timestamp>& time) {
-  return time ? Json(to_text(*time)) : Json(nullptr);
-}
-
 std::string field_of(const std::optional<std::string>& text) {
   return text ? std::to_string(text->size()) + ":" + *text : "-";
 }
@@ -184,7 +180,7 @@ Json to_json(const User& user) {
           {"is_active", user.is_active},
           {"is_staff", user.is_staff},
           {"is_superuser", user.is_superuser},
-          {"last_login", or_null(user.last_login)},
+          {"last_login", to_json(user.last_login)},
           {"date_joined", to_text(user.date_joined)},
           {"permissions", user.permissions}};
 }
@@ -193,8 +189,8 @@ Json to_json(const ApiToken& token) {
   return {{"id", token.id},
           {"name", token.name},
           {"created_at", to_text(token.created_at)},
-          {"last_used_at", or_null(token.last_used_at)},
-          {"expires_at", or_null(token.expires_at)}};
+          {"last_used_at", to_json(token.last_used_at)},
+          {"expires_at", to_json(token.expires_at)}};
 }
 
 }  // namespace twinchat::server

@@ -738,8 +738,7 @@ void RecordRoutes::chat_list(Call& call, const Operator& who) {
     query.cursor = rows.next;
     if (rows.next.empty() && at < page) throw Refusal(404, {{"detail", "Invalid page."}});
   }
-  const std::string scheme =
-      call.request().get_header_value("X-Forwarded-Proto") == "https" ? "https" : "http";
+  const std::string scheme = call.secure() ? "https" : "http";
   const auto link = [&](std::size_t number) {
     return fmt::format("{}://{}/api/chat/sessions/{}", scheme,
                        call.request().get_header_value("Host"),

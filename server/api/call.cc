@@ -10,10 +10,9 @@ httplib::Response AnswerContext::empty_response(int status, const HeaderList& fu
   httplib::Response response;
   response.status = status;
   response.headers = headers;
-  for (const auto& [name, value] : further) {
-    if (name == "Cache-Control") response.headers.erase(name);  // what counts is said last
-    response.set_header(name, value);
-  }
+  // What an answer says itself stands in place of what is on every one.
+  for (const auto& [name, value] : further) response.headers.erase(name);
+  for (const auto& [name, value] : further) response.set_header(name, value);
   return response;
 }
 

@@ -14,7 +14,12 @@ export default defineConfig({
     outDir: "../chat",
     emptyOutDir: true,
     target: "es2022",
-    lib: { entry: "src/main.ts", formats: ["iife"], name: "twinchatWidget", fileName: () => "widget.js" },
+    lib: {
+      entry: "src/main.ts",
+      formats: ["iife"],
+      name: "twinchatWidget",
+      fileName: () => "widget.js",
+    },
     reportCompressedSize: false,
   },
   // In UTF-8: half as long in Hindi.
@@ -23,7 +28,8 @@ export default defineConfig({
     {
       name: "gzip",
       apply: "build",
-      closeBundle: () => writeFileSync(`${script}.gz`, gzipSync(readFileSync(script), { level: 9 })),
+      closeBundle: () =>
+        writeFileSync(`${script}.gz`, gzipSync(readFileSync(script), { level: 9 })),
     },
   ],
   server: api ? { proxy: { "/api": api } } : {},

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { fixture, open, operator, screenshot, settled } from './fixture.mjs';
 import { people } from './seed.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+export const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 async function everyPage() {
   const { root, sessions } = fixture;
@@ -37,7 +37,7 @@ async function everyPage() {
 }
 
 // What is serious or worse; `rules` alone, or all of them.
-async function findings(page, rules) {
+export async function findings(page, rules) {
   const { passes, violations } = await page.evaluate(
     (only) => window.axe.run(document, only ? { runOnly: { type: 'rule', values: only } } : {}),
     rules,

@@ -1,5 +1,6 @@
 import { after, afterEach, before } from 'node:test';
-import { nothingBadHappened, start, stop } from './fixture.mjs';
+import { start, stop } from './fixture.mjs';
+import { nothingBadHappened } from './watch.mjs';
 
 before(start);
 after(stop);
@@ -13,3 +14,4 @@ await import('./people.mjs');
 await import('./accounts.mjs');
 await import('./hostile.mjs');
 await import('./accessibility.mjs');
+await import('./api_docs.mjs');

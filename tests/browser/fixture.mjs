@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { chromium as engine } from 'playwright-core';
 import { chromium, Programs, Script } from './programs.mjs';
 import { people, seed } from './seed.mjs';
+import { offences, quiet, watch } from './watch.mjs';
 
 const screenshots = 'screenshots';
 
@@ -15,9 +16,7 @@ export const fixture = {
   // Sessions by name; see seed().
   sessions: null,
   browser: null,
-  // Scripts of visitors that ran, violations of the page's policy, requests that left for elsewhere, and
-  // exceptions in the page: each fails the test in which it is found.
-  offences: [],
+  offences,
 };
 
 export async function start() {
@@ -28,49 +27,13 @@ export async function start() {
   fixture.sessions = await seed(fixture.programs, fixture.root);
   fixture.browser = await engine.launch({
     executablePath: chromium(),
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
+    args: quiet,
   });
 }
 
 export async function stop() {
   await fixture.browser?.close();
   await fixture.programs?.stop();
-}
-
-export function nothingBadHappened() {
-  const found = fixture.offences.splice(0);
-  assert.deepEqual(found, []);
-}
-
-async function watch(context) {
-  const note = (what) => fixture.offences.push(what);
-  await context.exposeBinding('xss', (_, where) => note(`a visitor's script ran: ${where}`));
-  await context.exposeBinding('noteViolation', (_, what) => note(`policy violated: ${what}`));
-  await context.addInitScript(() => {
-    document.addEventListener('securitypolicyviolation', (event) =>
-      window.noteViolation(`${event.violatedDirective} by ${event.blockedURI} ${event.sample}`),
-    );
-  });
-  context.on('page', (page) => {
-    page.on('pageerror', (error) => note(`exception: ${error.message}`));
-    page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text())) note(message.text());
-    });
-    page.on('request', (request) => {
-      const url = request.url();
-      if (!/^(data|blob):/.test(url) && !url.startsWith(`${fixture.programs.url}/`)) {
-        note(`a request left for ${url}`);
-      }
-    });
-  });
 }
 
 // A browser of one's own, logged in as `person` (null: nobody), on an empty page.
@@ -84,7 +47,7 @@ export async function operator(person, options = {}) {
     ...options,
   });
   context.setDefaultTimeout(20_000);
-  await watch(context);
+  await watch(context, () => [fixture.programs.url]);
   if (person) {
     const answer = await context.request.post('/api/admin/login/', {
       data: { username: person.username, password: person.password },

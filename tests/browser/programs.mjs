@@ -42,8 +42,24 @@ with database:
 database.close()
 `;
 
+async function createSuperuser(superuser, options) {
+  const made = spawn(needed('TWINCHAT_SERVER'), ['createsuperuser', '--no-input'], {
+    ...options,
+    stdio: 'inherit',
+    env: {
+      ...options.env,
+      DJANGO_SUPERUSER_USERNAME: superuser.username,
+      DJANGO_SUPERUSER_EMAIL: superuser.email,
+      DJANGO_SUPERUSER_PASSWORD: superuser.password,
+    },
+  });
+  const [status] = await once(made, 'exit');
+  if (status !== 0) throw new Error(`createsuperuser ended with ${status}`);
+}
+
 export class Programs {
-  static async start(superuser) {
+  // A server with these settings besides, and with that superuser, if any.
+  static async start(superuser, settings = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'twinchat-browser-'));
     const standin = spawn(needed('GEMINI_STANDIN'), [], { stdio: ['ignore', 'pipe', 'inherit'] });
     const gemini = await heard(standin, standin.stdout, /listening on (\S+)/);
@@ -57,20 +73,10 @@ export class Programs {
       CHAT_RATE_LIMITS: 'off',
       GEMINI_PRICES: 'input=0.3,cached=0.075,output=2.5,currency=USD',
       PATH: process.env.PATH,
+      ...settings,
     };
     const options = { cwd: folder, env, stdio: ['ignore', 'inherit', 'pipe'] };
-    const made = spawn(needed('TWINCHAT_SERVER'), ['createsuperuser', '--no-input'], {
-      ...options,
-      stdio: 'inherit',
-      env: {
-        ...env,
-        DJANGO_SUPERUSER_USERNAME: superuser.username,
-        DJANGO_SUPERUSER_EMAIL: superuser.email,
-        DJANGO_SUPERUSER_PASSWORD: superuser.password,
-      },
-    });
-    const [status] = await once(made, 'exit');
-    if (status !== 0) throw new Error(`createsuperuser ended with ${status}`);
+    if (superuser) await createSuperuser(superuser, options);
     const programs = new Programs(folder, standin, gemini, options);
     await programs.serve();
     return programs;
@@ -105,6 +111,17 @@ export class Programs {
       body: JSON.stringify({ replies }),
     });
     if (!response.ok) throw new Error((await response.json()).error);
+  }
+
+  // How often the model was asked since forget(): one user's last words a call.
+  async asked() {
+    const requests = await (await fetch(`${this.gemini}/_requests`)).json();
+    return requests.map(({ body }) => body.contents.at(-1).parts[0].text);
+  }
+
+  // Forgets those calls, and what was not said yet of the script.
+  async forget() {
+    await fetch(`${this.gemini}/_script`, { method: 'DELETE' });
   }
 
   // What a visitor's page asks.

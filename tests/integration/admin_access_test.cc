@@ -362,11 +362,19 @@ const std::map<std::string, Permissions>& wanted() {
       {"POST /api/chat/sessions/update_user_details/", kAnybody},
       {"POST /api/chat/message/", kAnybody},
       {"POST /api/chat/message/stream/", kAnybody},
+      {"POST /api/chat/message/stop/", kAnybody},
+      {"GET /api/chat/widget/", kAnybody},
+      {"POST /api/chat/sessions/consent/", kAnybody},
+      {"GET /api/chat/sessions/messages/", kAnybody},
+      {"POST /api/chat/feedback/", kAnybody},
       {"GET /livez/", kAnybody},
       {"GET /readyz/", kAnybody},
       {"GET /admin/", kAnybody},
       {"GET /api/openapi.json/", kAnybody},
       {"GET /api/docs/", kAnybody},
+      {"GET /", kAnybody},
+      {"GET /icon.svg/", kAnybody},
+      {"GET /widget.js/", kAnybody},
   };
   return table;
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "twinchat/accounts.h"
@@ -25,6 +26,10 @@ struct Database {
 
 // As open_store().
 TWINCHAT_EXPORT Database open_database(std::string_view url);
+
+// The file that the URL of a SQLite database names, with %XX undone; nullopt for a database of
+// another kind. kInvalidArgument as for open_store().
+TWINCHAT_EXPORT std::optional<std::filesystem::path> sqlite_file(std::string_view url);
 
 // As open_sqlite_store(). Users are those of Django's auth_user; it and the tables of its
 // permissions are made the same way with the first user when they are absent. A search index is

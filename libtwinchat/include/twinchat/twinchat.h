@@ -5,6 +5,7 @@
 #include "twinchat/accounts.h"
 #include "twinchat/assistant.h"
 #include "twinchat/audit.h"
+#include "twinchat/backup.h"
 #include "twinchat/content.h"
 #include "twinchat/database.h"
 #include "twinchat/error.h"

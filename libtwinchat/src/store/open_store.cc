@@ -67,6 +67,11 @@ void Store::check() {
   find_session({});
 }
 
+std::optional<std::filesystem::path> sqlite_file(std::string_view url) {
+  if (!url.starts_with("sqlite:")) return std::nullopt;
+  return file_of(url);
+}
+
 #ifndef TWINCHAT_WITH_POSTGRES
 std::shared_ptr<Store> open_postgres_store(std::string_view, const PostgresStoreOptions&) {
   throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");

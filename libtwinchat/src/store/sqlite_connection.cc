@@ -116,6 +116,10 @@ bool is_busy(const SQLite::Exception& exception) noexcept {
   return primary_code(exception) == SQLITE_BUSY;
 }
 
+bool is_damage(const SQLite::Exception& exception) noexcept {
+  return primary_code(exception) == SQLITE_CORRUPT;
+}
+
 bool needs_recovery(const SQLite::Exception& exception) noexcept {
   return primary_code(exception) == SQLITE_READONLY;
 }
@@ -176,6 +180,25 @@ bool Connection::database_moved() const noexcept {
 
 bool Connection::log_moved() const noexcept {
   return log_id_ && file_id(log_of(file_)) != log_id_;
+}
+
+void Connection::interrupt() noexcept {
+  ::sqlite3_interrupt(database_.getHandle());
+}
+
+bool Connection::lock_for_good() {
+  // Through SQLite's file, so that what this process has open counts, too; not through a statement,
+  // which would want to read a database.
+  ::sqlite3_file* file = nullptr;
+  int result =
+      ::sqlite3_file_control(database_.getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  for (const int lock : {SQLITE_LOCK_SHARED, SQLITE_LOCK_EXCLUSIVE}) {
+    if (result == SQLITE_OK) result = file->pMethods->xLock(file, lock);
+  }
+  if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY) {
+    throw SQLite::Exception("lock", result);
+  }
+  return result == SQLITE_OK;
 }
 
 void Connection::watch_log() {

@@ -40,6 +40,9 @@ bool is_lost(const SQLite::Exception& exception) noexcept;
 // Whether another connection's lock was in the way.
 bool is_busy(const SQLite::Exception& exception) noexcept;
 
+// Whether what was read makes no sense.
+bool is_damage(const SQLite::Exception& exception) noexcept;
+
 // Whether the file has to be written before it can be read: another program died in the middle of a
 // transaction and its journal has to be rolled back.
 bool needs_recovery(const SQLite::Exception& exception) noexcept;
@@ -91,6 +94,13 @@ class Connection {
   bool file_moved() const noexcept { return database_moved() || log_moved(); }
   bool database_moved() const noexcept;
   bool log_moved() const noexcept;
+
+  // Ends the statement that runs now; SQLite reports that it was interrupted. From any thread.
+  void interrupt() noexcept;
+  // Takes SQLite's own exclusive lock on the file, whatever the file holds, until the connection is
+  // closed. Of a connection that has done nothing yet and will do nothing else. False when any
+  // other, of this process or another one, has the file open in WAL mode or is in a transaction.
+  bool lock_for_good();
 
   // Remembers which files the database and its log are now. In WAL mode, after a first read.
   void watch_log();

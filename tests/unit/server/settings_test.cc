@@ -53,6 +53,7 @@ TEST_CASE("Without any setting the documented defaults hold") {
   CHECK(s.system_prompt == kDefaultSystemPrompt);
   CHECK(s.chat_timeout == std::chrono::seconds(180));
   CHECK(s.create_unknown_sessions);
+  CHECK(s.chat_page);
   CHECK_FALSE(s.generation.temperature.has_value());
   CHECK(s.warnings.empty());
   CHECK_FALSE(s.demo());
@@ -88,6 +89,7 @@ TEST_CASE("Values are taken into their types") {
                            {"CHAT_CREATE_UNKNOWN_SESSIONS", "no"},
                            {"LOG_LEVEL", "DEBUG"},
                            {"CHAT_HEARTBEAT", "0.25"},
+                           {"CHAT_PAGE", "no"},
                            {"CHAT_RATE_LIMITS", "message.session=5/h"},
                            {"TRUSTED_PROXIES", "10.0.0.0/8, ::1"},
                            {"DRAIN_DELAY", "1.5"}});
@@ -103,6 +105,7 @@ TEST_CASE("Values are taken into their types") {
   CHECK_FALSE(s.create_unknown_sessions);
   CHECK(s.log_level == "debug");
   CHECK(s.heartbeat == std::chrono::milliseconds(250));
+  CHECK_FALSE(s.chat_page);
   CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kSession) ==
         RateLimit{5, std::chrono::hours(1)});
   CHECK(s.rate_limits.at(RateClass::kMessage, RateScope::kAddress).count == 600);
@@ -144,6 +147,14 @@ TEST_CASE("A value that is not what the setting takes is refused in one sentence
       {"TRUSTED_PROXIES", "proxy.example"},
       {"TRUSTED_PROXIES", "10.0.0.0/33"},
       {"DRAIN_DELAY", "-1"},
+      {"SECURE_PROXY_SSL_HEADER", "https-only"},
+      {"SECURE_PROXY_SSL_HEADER", "X Forwarded,https"},
+      {"SECURE_SSL_REDIRECT", "maybe"},
+      {"SECURE_SSL_HOST", "http://example.com"},
+      {"SECURE_REDIRECT_EXEMPT", "static/*"},
+      {"SECURE_HSTS_SECONDS", "-1"},
+      {"SECURE_HSTS_SECONDS", "a year"},
+      {"SECURE_REFERRER_POLICY", "none"},
       {"CHAT_SYSTEM_PROMPT", "\xFF"},
   }));
   CAPTURE(name, value);
@@ -183,6 +194,22 @@ TEST_CASE("Without a Gemini key the demo answers under DEBUG and nothing does ot
   CHECK(load({{"GEMINI_API_KEY", key}, {"DEBUG", "1"}}).demo());
   const std::string error = error_of([&] { load({{"GEMINI_API_KEY", key}}); });
   CHECK(error.find("GEMINI_API_KEY is missing") == 0);
+}
+
+TEST_CASE("The proxy's header may be named as Django names it, or as it is") {
+  for (const char* text : {"HTTP_X_FORWARDED_PROTO,https", "X-Forwarded-Proto, https"}) {
+    const Settings s = load({{"SECURE_PROXY_SSL_HEADER", text}});
+    CHECK(s.https.proxy_header == "x-forwarded-proto");
+    CHECK(s.https.proxy_value == "https");
+  }
+  CHECK(load({}).https.proxy_header == "x-forwarded-proto");
+  CHECK(load({{"SECURE_PROXY_SSL_HEADER", "off"}}).https.proxy_header.empty());
+}
+
+TEST_CASE("A certificate comes with its key") {
+  CHECK(contains(error_of([] { load({{"TLS_KEY", "k"}}); }), "belong together"));
+  CHECK(contains(error_of([] { load({{"TLS_CERTIFICATE", "c"}}); }), "belong together"));
+  CHECK(load({{"TLS_CERTIFICATE", "c"}, {"TLS_KEY", "k"}}).tls_key == "k");
 }
 
 TEST_CASE("Commands that do not serve ask for no keys") {

@@ -42,7 +42,6 @@ export interface Done {
 export interface Question {
   session_id: string;
   message: string;
-  user_details?: Details;
 }
 
 export class ApiError extends Error {
@@ -80,7 +79,9 @@ export class Api {
     this.json("sessions/update_user_details/", { body: { session_id, user_details } });
 
   consent = (session_id: string, version: string, language: string) =>
-    this.json<{ given_at: string }>("sessions/consent/", { body: { session_id, version, language } });
+    this.json<{ given_at: string }>("sessions/consent/", {
+      body: { session_id, version, language },
+    });
 
   withdraw = (session_id: string) =>
     this.json("sessions/consent/", { body: { session_id, withdrawn: true } });
@@ -107,7 +108,7 @@ export class Api {
     key: string,
     after: string | undefined,
     signal: AbortSignal,
-    on: { text: (text: string, id: string) => void; alive: () => void },
+    on: { begin: () => void; text: (text: string, id: string) => void; alive: () => void },
   ): Promise<Done> {
     const dead = new AbortController();
     const give_up = () => dead.abort();
@@ -135,7 +136,8 @@ export class Api {
         on.alive();
         for (const { id, event, data } of parser.add(decoder.decode(value, { stream: true }))) {
           const body = JSON.parse(data);
-          if (event === "delta") on.text(body.text, id);
+          if (event === "session") on.begin();
+          else if (event === "delta") on.text(body.text, id);
           else if (event === "done") return body;
           else if (event === "error") throw new ApiError(body.http_status, body, body.retry_after);
         }

@@ -31,7 +31,11 @@ function build(part: Part, allowed: LinkRule, new_window: string): globalThis.No
   if (tag === "table") {
     return h("div", { class: "scroll", tabindex: 0 }, h("table", {}, h("tbody", {}, ...inside)));
   }
-  const element = h(tag, { dir: /^(p|h3|li|t[dh])$/.test(tag) && "auto", start: start !== 1 && start }, ...inside);
+  const element = h(
+    tag,
+    { dir: /^(p|h3|li|t[dh])$/.test(tag) && "auto", start: start !== 1 && start },
+    ...inside,
+  );
   // What scrolls by itself is reached by keyboard.
   if (tag === "pre") element.tabIndex = 0;
   return element;

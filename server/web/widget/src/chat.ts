@@ -35,7 +35,8 @@ export interface Item {
 
 export type Step =
   | { kind: "consent" }
-  | { kind: "detail"; field: FieldName; required: boolean; error?: keyof Texts }
+  // `value` is what was wrong.
+  | { kind: "detail"; field: FieldName; required: boolean; error?: keyof Texts; value?: string }
   | { kind: "restart" };
 
 export type EventName =
@@ -253,7 +254,7 @@ export class Chat {
     const text = value?.trim() ?? "";
     const error = text || step.required ? this.wrong(step.field, text) : undefined;
     if (error) {
-      this.step = { ...step, error };
+      this.step = { ...step, error, value: text };
       return this.watcher.state();
     }
     this.details[step.field] = text;
@@ -428,7 +429,11 @@ export class Chat {
   private wrong(field: FieldName, text: string): keyof Texts | undefined {
     if (!text) return "needed";
     const limit = { name: 255, email: 254, phone: 20 }[field];
-    const shape = { name: /\S/, email: /^[^\s@]+@[^\s@]+\.[^\s@]+$/, phone: /^[+\d][\d\s()./-]*\d$/ }[field];
+    const shape = {
+      name: /\S/,
+      email: /^[^\s@]+@[^\s@]+\.[^\s@]+$/,
+      phone: /^[+\d][\d\s()./-]*\d$/,
+    }[field];
     const { pattern } = this.settings?.details.fields.find(({ name }) => name === field) ?? {};
     let right = [...text].length <= limit && shape.test(text);
     try {
@@ -486,9 +491,9 @@ export class Chat {
           await this.untilOnline(signal);
           const session_id = await this.openSession();
           this.put({ key, bot: true, text, writing: true });
-          const user_details = this.filled();
           const done = await this.api.ask(
-            { session_id, message: pending.text, ...(user_details ? { user_details } : {}) },
+            // The same every time, or the server would take it for another question.
+            { session_id, message: pending.text },
             pending.key,
             after,
             signal,
@@ -497,19 +502,22 @@ export class Chat {
                 reached = true;
                 if (this.banner === "resuming") this.say(undefined);
               },
+              // The whole answer follows, whatever was seen of it.
+              begin: () => {
+                after = "0";
+                text = "";
+              },
               text: (piece, id) => {
                 // Ids grow: what has been seen is not said twice.
                 if (Number(id) <= Number(after ?? 0)) return;
                 after = id;
                 failures = 0;
                 text += piece;
-                this.detailsAreKnown();
                 if (this.banner === "slow") this.say(undefined);
                 this.put({ key, bot: true, text, writing: true });
               },
             },
           );
-          this.detailsAreKnown();
           return this.answered(pending, done);
         } catch (thrown) {
           if (signal.aborted) return this.left(pending, text);
@@ -549,6 +557,9 @@ export class Chat {
       const { given_at } = await this.api.consent(session, consent.version, consent.language);
       this.keep({ consent: { ...consent, at: given_at } });
     }
+    const details = this.filled();
+    if (details) await this.api.updateDetails(session, details);
+    this.detailsAreKnown();
     return session;
   }
 
@@ -651,14 +662,11 @@ export class Chat {
     if (fields.length > 0) this.watcher.event("details", { fields });
   }
 
-  // What was given after an answer. What cannot be brought now goes along with the next question.
+  // What was given after an answer. What cannot be brought now is brought with the next question.
   private async bringDetails(): Promise<void> {
-    const details = this.filled();
-    const { session } = this.saved;
-    if (Object.keys(this.details).length === 0 || !session) return;
+    if (Object.keys(this.details).length === 0 || !this.saved.session) return;
     try {
-      if (details) await this.api.updateDetails(session, details);
-      this.detailsAreKnown();
+      await this.openSession();
     } catch (error) {
       const wrong = wrongDetails(failure(error));
       if (!wrong) return;

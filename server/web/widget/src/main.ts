@@ -19,7 +19,9 @@ class Twinchat {
 
   constructor(script: HTMLScriptElement) {
     const options = optionsOf(script);
-    this.#view = new View(new Api(options.base), options, (name, detail) => this.#tell(name, detail));
+    this.#view = new View(new Api(options.base), options, (name, detail) =>
+      this.#tell(name, detail),
+    );
   }
 
   get isOpen(): boolean {

@@ -22,9 +22,15 @@ test("Paragraphs, headings, rules and line breaks", () => {
 });
 
 test("Emphasis and code, and marks that are none", () => {
-  assert.equal(parsed("**a *b* c** ~~d~~ `e*f*` __g__ _h_"), "p(strong(a em(b) c) del(d) code(e*f*) strong(g) em(h))");
+  assert.equal(
+    parsed("**a *b* c** ~~d~~ `e*f*` __g__ _h_"),
+    "p(strong(a em(b) c) del(d) code(e*f*) strong(g) em(h))",
+  );
   assert.equal(parsed("***both***"), "p(strong(em(both)))");
-  assert.equal(parsed("2 * 3 * 4, snake_case_name, ** x **, *open"), "p(2 * 3 * 4, snake_case_name, ** x **, *open)");
+  assert.equal(
+    parsed("2 * 3 * 4, snake_case_name, ** x **, *open"),
+    "p(2 * 3 * 4, snake_case_name, ** x **, *open)",
+  );
   assert.equal(parsed("**a *b** c*"), "p(strong(a *b) c*)");
   assert.equal(parsed("\\*a\\* \\[b](c) ``x ` y`` `open"), "p(*a* [b](c) code(x ` y) `open)");
 });
@@ -38,16 +44,28 @@ test("Lists: nested, numbered from anywhere, with paragraphs inside", () => {
 
 test("Quotes, fences and tables", () => {
   assert.equal(parsed("> a\n> > b\n\nc"), "blockquote(p(a)blockquote(p(b)))p(c)");
-  assert.equal(parsed("```js\nlet a = '*x*';\n\n<b>\n```\nafter"), "pre(code(let a = '*x*';\n\n<b>))p(after)");
+  assert.equal(
+    parsed("```js\nlet a = '*x*';\n\n<b>\n```\nafter"),
+    "pre(code(let a = '*x*';\n\n<b>))p(after)",
+  );
   assert.equal(parsed("~~~\nopen"), "pre(code(open))");
-  assert.equal(parsed("| a | b |\n|---|:-:|\n| 1 | *2* |\nx"), "table(tr(th(a)th(b))tr(td(1)td(em(2))))p(x)");
+  assert.equal(
+    parsed("| a | b |\n|---|:-:|\n| 1 | *2* |\nx"),
+    "table(tr(th(a)th(b))tr(td(1)td(em(2))))p(x)",
+  );
   assert.equal(parsed("| no | table |"), "p(| no | table |)");
 });
 
 test("Links lead to http and https and nowhere else", () => {
-  assert.equal(parsed("[a *b*](https://x.example/p?q=1#f)"), "p(a{https://x.example/p?q=1#f}(a em(b)))");
+  assert.equal(
+    parsed("[a *b*](https://x.example/p?q=1#f)"),
+    "p(a{https://x.example/p?q=1#f}(a em(b)))",
+  );
   assert.equal(parsed('[a](<http://x.example> "title")'), "p(a{http://x.example/}(a))");
-  assert.equal(parsed("See https://x.example/a_(b). Or (http://y.example)!"), "p(See a{https://x.example/a_(b)}(https://x.example/a_(b)). Or (a{http://y.example/}(http://y.example))!)");
+  assert.equal(
+    parsed("See https://x.example/a_(b). Or (http://y.example)!"),
+    "p(See a{https://x.example/a_(b)}(https://x.example/a_(b)). Or (a{http://y.example/}(http://y.example))!)",
+  );
   for (const address of [
     "javascript:alert(1)",
     "JaVaScRiPt:alert(1)",
@@ -64,7 +82,10 @@ test("Links lead to http and https and nowhere else", () => {
     assert.equal(parsed(`[a](${address})`), `p([a](${address.replace("\t", "    ")}))`, address);
   }
   // No link in a link.
-  assert.equal(parsed("[https://x.example](https://y.example)"), "p(a{https://y.example/}(https://x.example))");
+  assert.equal(
+    parsed("[https://x.example](https://y.example)"),
+    "p(a{https://y.example/}(https://x.example))",
+  );
 });
 
 test("Pictures are their description, and HTML is text", () => {
@@ -75,7 +96,10 @@ test("Pictures are their description, and HTML is text", () => {
 });
 
 test("Characters that turn the direction round, or that are none, are left out", () => {
-  assert.equal(parsed("\u202egnp.exe\u202c \u2066a\u2069\u0000\u001b[31m \u200fok"), "p(gnp.exe a[31m \u200fok)");
+  assert.equal(
+    parsed("\u202egnp.exe\u202c \u2066a\u2069\u0000\u001b[31m \u200fok"),
+    "p(gnp.exe a[31m \u200fok)",
+  );
 });
 
 const bombs: Record<string, string> = {
@@ -110,7 +134,12 @@ for (const [name, text] of Object.entries(bombs)) {
   test(`Nothing explodes: ${name}`, { timeout: 30_000 }, () => {
     const nodes = parseMarkdown(text);
     const depth = (all: Node[]): number =>
-      Math.max(0, ...all.slice(0, 1000).map((node) => (typeof node === "string" ? 0 : 1 + depth(node.children))));
+      Math.max(
+        0,
+        ...all
+          .slice(0, 1000)
+          .map((node) => (typeof node === "string" ? 0 : 1 + depth(node.children))),
+      );
     assert.ok(depth(nodes) <= 40, `depth ${depth(nodes)}`);
     assert.ok(plain(nodes).length <= text.length * 2);
     settled(text, 0);

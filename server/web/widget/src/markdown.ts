@@ -40,7 +40,10 @@ const element = (tag: Tag, children: Node[] = []): Element => ({ tag, children }
 // Text without characters that turn the direction of what follows, or that are for machines:
 // "gnp.exe" cannot be made to look like "exe.png".
 export const withoutTricks = (text: string): string =>
-  text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
+  text.replace(
+    /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+    "",
+  );
 
 // The address as a browser understands it, if it is one to visit; a name or password in it would
 // only serve to make it look like another one.
@@ -181,7 +184,7 @@ export function parseInline(text: string, links = true): Node[] {
 
 // Where a run of exactly those ticks begins, from `from` on; -1 when nowhere.
 function closing(text: string, ticks: string, from: number): number {
-  for (let at = from; ; ) {
+  for (let at = from; ;) {
     const found = text.indexOf(ticks, at);
     if (found < 0) return -1;
     let end = found + ticks.length;
@@ -203,7 +206,11 @@ const ends = (line: string, mark: string): boolean =>
   fence.test(line) && line.trim().startsWith(mark) && !/[^\s`~]/.test(line);
 
 const cells = (line: string): string[] =>
-  line.trim().slice(1, -1).split(/(?<!\\)\|/).map((cell) => cell.trim());
+  line
+    .trim()
+    .slice(1, -1)
+    .split(/(?<!\\)\|/)
+    .map((cell) => cell.trim());
 
 function parseLines(lines: string[], depth: number): Node[] {
   const blocks: Node[] = [];
@@ -242,7 +249,10 @@ function parseLines(lines: string[], depth: number): Node[] {
       continue;
     }
     if (depth < deepest && quote.test(current)) {
-      const inner = take((text) => quote.test(text), (text) => text.replace(quote, ""));
+      const inner = take(
+        (text) => quote.test(text),
+        (text) => text.replace(quote, ""),
+      );
       blocks.push(element("blockquote", parseLines(inner, depth + 1)));
       continue;
     }
@@ -255,12 +265,25 @@ function parseLines(lines: string[], depth: number): Node[] {
       at += 2;
       const body = take((text) => row.test(text));
       const made = (text: string, tag: "th" | "td") =>
-        element("tr", cells(text).map((cell) => element(tag, parseInline(cell))));
+        element(
+          "tr",
+          cells(text).map((cell) => element(tag, parseInline(cell))),
+        );
       blocks.push(element("table", [made(current, "th"), ...body.map((text) => made(text, "td"))]));
       continue;
     }
-    const words = [current, ...((++at, take((text) => !startsBlock(text, depth))))];
-    blocks.push(element("p", parseInline(words.map((text) => text.trimStart()).join("\n").trimEnd())));
+    const words = [current, ...(++at, take((text) => !startsBlock(text, depth)))];
+    blocks.push(
+      element(
+        "p",
+        parseInline(
+          words
+            .map((text) => text.trimStart())
+            .join("\n")
+            .trimEnd(),
+        ),
+      ),
+    );
   }
   return blocks;
 
@@ -292,7 +315,10 @@ function parseLines(lines: string[], depth: number): Node[] {
       const parsed = parseLines(inner, depth + 1);
       // One paragraph alone needs no element of its own.
       const [only] = parsed;
-      const tight = typeof only === "object" && only.tag === "p" ? [...only.children, ...parsed.slice(1)] : parsed;
+      const tight =
+        typeof only === "object" && only.tag === "p"
+          ? [...only.children, ...parsed.slice(1)]
+          : parsed;
       items.push(element("li", tight));
     }
     return ordered ? { tag: "ol", start: Number(first[3]), children: items } : element("ul", items);
@@ -300,8 +326,12 @@ function parseLines(lines: string[], depth: number): Node[] {
 }
 
 const startsBlock = (line: string, depth: number): boolean =>
-  !line.trim() || fence.test(line) || heading.test(line) || rule.test(line) ||
-  (depth < deepest && (quote.test(line) || item.test(line))) || row.test(line);
+  !line.trim() ||
+  fence.test(line) ||
+  heading.test(line) ||
+  rule.test(line) ||
+  (depth < deepest && (quote.test(line) || item.test(line))) ||
+  row.test(line);
 
 export const parseMarkdown = (text: string): Node[] =>
   parseLines(withoutTricks(text).replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n"), 0);

@@ -20,7 +20,8 @@ export interface Options {
 }
 
 export function optionsOf(script: HTMLScriptElement): Options {
-  const { language, direction, theme, position, target, page, launcher, open, linkHosts } = script.dataset;
+  const { language, direction, theme, position, target, page, launcher, open, linkHosts } =
+    script.dataset;
   return {
     base: new URL(".", script.src).href,
     language: language ?? "",
@@ -31,7 +32,10 @@ export function optionsOf(script: HTMLScriptElement): Options {
     page: page !== undefined,
     launcher: launcher !== "none",
     open: open !== undefined && open !== "false",
-    link_hosts: (linkHosts ?? "").toLowerCase().split(/[\s,]+/).filter(Boolean),
+    link_hosts: (linkHosts ?? "")
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .filter(Boolean),
   };
 }
 
@@ -53,5 +57,7 @@ export function languageOf(options: Options, fallback = "en"): string {
 export function isAllowedLink(address: string, hosts: string[]): boolean {
   if (hosts.length === 0) return true;
   const { hostname } = new URL(address);
-  return hosts.some((host) => hostname === host || hostname.endsWith(`.${host.replace(/^\./, "")}`));
+  return hosts.some(
+    (host) => hostname === host || hostname.endsWith(`.${host.replace(/^\./, "")}`),
+  );
 }

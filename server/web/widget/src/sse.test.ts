@@ -21,7 +21,8 @@ test("Events come out whole, wherever the pieces end and whatever ends a line", 
     { id: "1", event: "session", data: '{"a":1}' },
     { id: "7", event: "delta", data: "नमस्ते\nzwei" },
   ];
-  const lines = "id: 1\nevent: session\ndata: {\"a\":1}\n\nid: 7\nevent: delta\ndata: नमस्ते\ndata: zwei\n\n";
+  const lines =
+    'id: 1\nevent: session\ndata: {"a":1}\n\nid: 7\nevent: delta\ndata: नमस्ते\ndata: zwei\n\n';
   assert.deepEqual(events(lines), wanted);
   // A CR at the very end may be half of a line end: something has to follow.
   assert.deepEqual(events(lines.replaceAll("\n", "\r\n")), wanted);
@@ -30,10 +31,13 @@ test("Events come out whole, wherever the pieces end and whatever ends a line", 
 });
 
 test("Comments, empty events and unknown fields are none; an id stays until there is another", () => {
-  assert.deepEqual(events(": ping\n\nevent: nothing\n\nretry: 5\nid: 3\ndata: x\n\ndata:y\ndata\n\n"), [
-    { id: "3", event: "message", data: "x" },
-    { id: "3", event: "message", data: "y\n" },
-  ]);
+  assert.deepEqual(
+    events(": ping\n\nevent: nothing\n\nretry: 5\nid: 3\ndata: x\n\ndata:y\ndata\n\n"),
+    [
+      { id: "3", event: "message", data: "x" },
+      { id: "3", event: "message", data: "y\n" },
+    ],
+  );
 });
 
 test("What has no blank line after it has not been said", () => {

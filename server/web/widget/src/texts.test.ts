@@ -23,7 +23,13 @@ test("A page may add a language, and what it leaves out stays English", () => {
   assert.equal(textsOf("ur").send, "بھیجیں");
   assert.equal(textsOf("ur").stop, "روکیں");
   assert.equal(textsOf("ur").retry, "Try again");
-  assert.deepEqual(["ur", "ar-EG", "he", "en", "hi"].map(isRightToLeft), [true, true, true, false, false]);
+  assert.deepEqual(["ur", "ar-EG", "he", "en", "hi"].map(isRightToLeft), [
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
 });
 
 test("Values are put in as they are", () => {

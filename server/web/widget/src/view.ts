@@ -170,23 +170,44 @@ export class View {
 
   private build(): void {
     const { texts } = this;
-    const button = (name: string, label: string, drawing: Parameters<typeof icon>[0], onclick: () => void) =>
-      h("button", { class: name, type: "button", "aria-label": label, title: label, onclick }, icon(drawing));
+    const button = (
+      name: string,
+      label: string,
+      drawing: Parameters<typeof icon>[0],
+      onclick: () => void,
+    ) =>
+      h(
+        "button",
+        { class: name, type: "button", "aria-label": label, title: label, onclick },
+        icon(drawing),
+      );
     const text = this.input?.value ?? "";
     this.shown.clear();
     this.step = undefined;
     this.frame?.remove();
 
     this.badge = h("span", { class: "badge" });
-    this.launcher = button("launcher", texts.open, "chat", () => (this.is_open ? this.close() : this.open()));
+    this.launcher = button("launcher", texts.open, "chat", () =>
+      this.is_open ? this.close() : this.open(),
+    );
     this.launcher.append(this.badge);
     this.title = h(this.inline ? "h1" : "h2", { id: "title" }, texts.title);
-    this.earlier = h("button", { class: "quiet", type: "button", onclick: () => this.loadEarlier() }, texts.earlier);
+    this.earlier = h(
+      "button",
+      { class: "quiet", type: "button", onclick: () => this.loadEarlier() },
+      texts.earlier,
+    );
     this.begin = h("div", { class: "begin" });
     this.list = h("div", { class: "list" });
     this.log = h(
       "div",
-      { class: "log", role: "log", "aria-live": "off", "aria-label": texts.conversation, tabindex: 0 },
+      {
+        class: "log",
+        role: "log",
+        "aria-live": "off",
+        "aria-label": texts.conversation,
+        tabindex: 0,
+      },
       this.earlier,
       this.begin,
       this.list,
@@ -195,6 +216,7 @@ export class View {
       this.pinned = true;
       this.follow();
     });
+    this.newest.hidden = true;
     this.banner = h("div", { class: "banner", role: "status" });
     this.live = h("div", { class: "hidden", role: "status" });
     this.asked = h("div", { class: "asked" });
@@ -236,7 +258,12 @@ export class View {
     });
     this.panel = h(
       this.inline ? "main" : "section",
-      { class: "panel", ...(this.inline ? {} : { role: "dialog" }), "aria-labelledby": "title", tabindex: -1 },
+      {
+        class: "panel",
+        ...(this.inline ? {} : { role: "dialog" }),
+        "aria-labelledby": "title",
+        tabindex: -1,
+      },
       h(
         "header",
         {},
@@ -271,15 +298,21 @@ export class View {
   private languages(): HTMLElement | undefined {
     const codes = Object.keys(this.chat.settings?.texts ?? {});
     if (codes.length < 2) return undefined;
-    const name = (code: string) => new Intl.DisplayNames([code], { type: "language" }).of(code) ?? code;
+    const name = (code: string) =>
+      new Intl.DisplayNames([code], { type: "language" }).of(code) ?? code;
     const select = h(
       "select",
-      { "aria-label": this.texts.language, onchange: () => {
-        this.chat.choose(select.value);
-        this.speak(select.value);
-        this.root.querySelector("select")?.focus();
-      } },
-      ...codes.map((code) => h("option", { value: code, lang: code, selected: code === this.language }, name(code))),
+      {
+        "aria-label": this.texts.language,
+        onchange: () => {
+          this.chat.choose(select.value);
+          this.speak(select.value);
+          this.root.querySelector("select")?.focus();
+        },
+      },
+      ...codes.map((code) =>
+        h("option", { value: code, lang: code, selected: code === this.language }, name(code)),
+      ),
     );
     return select;
   }
@@ -301,7 +334,9 @@ export class View {
 
   private serverLanguage(): string {
     const { settings } = this.chat;
-    return settings && !(this.language in settings.texts) ? settings.default_language : this.language;
+    return settings && !(this.language in settings.texts)
+      ? settings.default_language
+      : this.language;
   }
 
   private serverTexts(): ServerTexts | undefined {
@@ -359,8 +394,11 @@ export class View {
       else this.close();
     } else if (event.key === "Tab" && this.is_open && this.small.matches && !this.inline) {
       // It covers the page: the focus stays within.
-      const all = [...this.panel.querySelectorAll<HTMLElement>("button, textarea, input, select, a, [tabindex='0']")]
-        .filter((element) => element.checkVisibility?.() ?? true);
+      const all = [
+        ...this.panel.querySelectorAll<HTMLElement>(
+          "button, textarea, input, select, a, [tabindex='0']",
+        ),
+      ].filter((element) => element.checkVisibility?.() ?? true);
       const edge = event.shiftKey ? all[0] : all[all.length - 1];
       if (this.root.activeElement !== edge) return;
       event.preventDefault();
@@ -439,7 +477,8 @@ export class View {
       else body.say(item.text);
     }
     if (item.writing && old.writing) return;
-    if (old.writing && !item.writing) this.announce(fill(this.texts.answered, this.aloud(item.text)));
+    if (old.writing && !item.writing)
+      this.announce(fill(this.texts.answered, this.aloud(item.text)));
     else if (item.writing) this.announce(this.texts.thinking);
     const focused = foot.contains(this.root.activeElement) && this.root.activeElement?.className;
     foot.replaceChildren(...this.feet(item));
@@ -453,7 +492,11 @@ export class View {
     const feet: HTMLElement[] = [];
     const note = (text: string) => feet.push(h("span", { class: "note" }, text));
     if (item.problem) {
-      const retry = h("button", { class: "retry", type: "button", onclick: () => void this.chat.retry() }, texts.retry);
+      const retry = h(
+        "button",
+        { class: "retry", type: "button", onclick: () => void this.chat.retry() },
+        texts.retry,
+      );
       feet.push(h("span", { class: "problem" }, this.problem(item)), retry);
       this.tick();
     }
@@ -544,7 +587,10 @@ export class View {
     const text = banner ? texts[banner] : "";
     if (this.banner.textContent !== text) this.banner.textContent = text;
     if (banner === "unreachable" && !chat.settings) {
-      this.banner.append(" ", h("button", { type: "button", onclick: () => void chat.start() }, texts.retry));
+      this.banner.append(
+        " ",
+        h("button", { type: "button", onclick: () => void chat.start() }, texts.retry),
+      );
     }
     this.begin.classList.toggle("started", chat.items.length > 0);
 
@@ -569,13 +615,22 @@ export class View {
     const { consent } = this.chat;
     const words: (Node | string)[] = [this.texts.notice];
     if (consent?.at) {
-      const day = new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(consent.at));
+      const day = new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(
+        new Date(consent.at),
+      );
       words.push(
         ` ${fill(this.texts.agreed, day)} `,
-        h("button", { class: "plain", type: "button", onclick: () => void this.chat.withdraw() }, this.texts.withdraw),
+        h(
+          "button",
+          { class: "plain", type: "button", onclick: () => void this.chat.withdraw() },
+          this.texts.withdraw,
+        ),
       );
     }
-    if (this.notice.textContent !== words.map((word) => (typeof word === "string" ? word : word.textContent)).join("")) {
+    if (
+      this.notice.textContent !==
+      words.map((word) => (typeof word === "string" ? word : word.textContent)).join("")
+    ) {
       this.notice.replaceChildren(...words);
     }
   }
@@ -592,7 +647,11 @@ export class View {
   private form(step: Step): HTMLElement {
     const { chat, texts } = this;
     const button = (label: string, main: boolean, onclick?: () => void) =>
-      h("button", { type: onclick ? "button" : "submit", class: main ? "main" : "", onclick }, label);
+      h(
+        "button",
+        { type: onclick ? "button" : "submit", class: main ? "main" : "", onclick },
+        label,
+      );
     if (step.kind === "detail") {
       const { field, error } = step;
       const input = h("input", {
@@ -602,6 +661,7 @@ export class View {
         "aria-required": step.required ? "true" : null,
         "aria-invalid": error ? "true" : null,
         "aria-describedby": error ? "wrong" : null,
+        value: step.value,
       });
       return h(
         "form",
@@ -615,7 +675,9 @@ export class View {
         h("label", { for: "detail" }, texts[field]),
         input,
         error && h("p", { id: "wrong", class: "problem", role: "alert" }, texts[error]),
-        h("div", { class: "choice" },
+        h(
+          "div",
+          { class: "choice" },
           button(texts.next, true),
           !step.required && button(texts.skip, false, () => void chat.tell(null)),
         ),
@@ -623,18 +685,34 @@ export class View {
     }
     const restart = step.kind === "restart";
     const { link } = chat.settings?.consent ?? {};
-    const words = h("p", { id: "asked", dir: "auto" }, restart ? texts.restart_question : this.serverTexts()?.consent);
+    const words = h(
+      "p",
+      { id: "asked", dir: "auto" },
+      restart ? texts.restart_question : this.serverTexts()?.consent,
+    );
     if (!restart && link) {
-      words.append(" ", h("a", { href: link, target: "_blank", rel: "noopener noreferrer" }, texts.read_more,
-        h("span", { class: "hidden" }, ` (${texts.new_window})`)));
+      words.append(
+        " ",
+        h(
+          "a",
+          { href: link, target: "_blank", rel: "noopener noreferrer" },
+          texts.read_more,
+          h("span", { class: "hidden" }, ` (${texts.new_window})`),
+        ),
+      );
     }
     return h(
       "div",
       { role: "group", "aria-labelledby": "asked" },
       words,
-      h("div", { class: "choice" },
+      h(
+        "div",
+        { class: "choice" },
         restart
-          ? button(texts.restart, true, () => { chat.startOver(); this.focus(); })
+          ? button(texts.restart, true, () => {
+              chat.startOver();
+              this.focus();
+            })
           : button(texts.agree, true, () => void chat.agree(true)),
         restart
           ? button(texts.cancel, false, () => this.dismiss())
