@@ -63,45 +63,6 @@ class Fixture {
   Fixture data;               \
   INFO("database: " << data.name())
 
-Strings ids(const Page<SessionRow>& page) {
-  Strings found;
-  for (const SessionRow& row : page.rows) found.push_back(row.session.session_id);
-  return found;
-}
-
-Strings texts(const Page<MessageRow>& page) {
-  Strings found;
-  for (const MessageRow& row : page.rows) found.push_back(row.message.text);
-  return found;
-}
-
-// All pages of the query.
-Strings all_ids(Records& records, SessionQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<SessionRow> page = records.sessions(query);
-    const Strings more = ids(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
-
-Strings all_texts(Records& records, RowQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<MessageRow> page = records.messages(query);
-    const Strings more = texts(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
-
 // --- Lists
 
 TEST_CASE("Totals follow what comes and goes") {

@@ -121,7 +121,7 @@ Search::Known Search::known(Connection& connection) {
 
 std::vector<SearchWord> Search::words(std::string_view search) {
   std::vector<SearchWord> found;
-  for (std::string& word : search_words(search)) found.emplace_back().word = std::move(word);
+  for (std::string& word : search_words(search)) found.push_back({std::move(word)});
   if (found.empty()) return found;
   transactions_.read([&](Connection& connection) {
     const Known database = known(connection);
