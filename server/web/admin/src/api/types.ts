@@ -46,8 +46,19 @@ export interface Session extends Details {
   is_lead: boolean;
 }
 
+// What the visitor agreed to, with the words.
+export interface Consent {
+  version: string;
+  language: string;
+  text: string;
+  given_at: string;
+  withdrawn_at: string | null;
+}
+
 export interface FullSession extends Session {
   version: string;
+  // Absent in what comes of a change.
+  consents?: Consent[];
 }
 
 export type DateChoice = "any" | "today" | "7days" | "month" | "year";
@@ -82,7 +93,15 @@ export interface Usage {
   total_tokens: number;
 }
 
-export interface Turn {
+// What a visitor thinks of an answer.
+export type Thumb = "up" | "down";
+
+interface WithFeedback {
+  feedback: Thumb | null;
+  feedback_at: string | null;
+}
+
+export interface Turn extends WithFeedback {
   id: number;
   status: TurnStatus;
   model: string;
@@ -122,7 +141,7 @@ export interface FullMessage extends Message {
   version: string;
 }
 
-export interface TurnRow {
+export interface TurnRow extends WithFeedback {
   id: number;
   session_id: string;
   user_name: string | null;
@@ -152,6 +171,7 @@ export interface Overview {
   totals: { sessions: number | null; messages: number | null; leads: number | null };
   unanswered: number | null;
   flagged: number | null;
+  disliked: number | null;
   recent_actions: AuditEntry[];
 }
 
@@ -174,6 +194,8 @@ export interface StatisticsDay {
   cached_tokens: number;
   output_tokens: number;
   thought_tokens: number;
+  liked: number;
+  disliked: number;
   latency_ms: { p50: number; p90: number; p99: number } | null;
 }
 
