@@ -102,6 +102,11 @@ Database open_database(const Settings& settings, bool create) {
   return open_sqlite_database(*file, options);
 }
 
+RetentionRules retention_rules(const Settings& settings) {
+  return {std::chrono::days(settings.retention_days_chats),
+          std::chrono::days(settings.retention_days_leads)};
+}
+
 Application::Application(const Settings& settings)
     : settings_(settings),
       limits_(settings.rate_limits, settings.trusted_proxies, KeyedHash(settings.secret_key)),
@@ -136,6 +141,7 @@ Application::Application(const Settings& settings)
   std::shared_ptr<Model> model = make_model(settings, metrics_.get());
   Database database = server::open_database(settings, true);
   store_ = database.store;
+  records_ = database.records;
   if (metrics_) {
     model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
     store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
@@ -192,6 +198,8 @@ void Application::run() {
         settings_.database_url,
         BackupPlan{settings_.backup_dir, settings_.backup_interval, settings_.backup_keep});
   }
+  const RetentionRules rules = retention_rules(settings_);
+  if (rules.any()) retention_ = std::make_unique<RetentionKeeper>(records_, rules);
   const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   http_.run();
   spdlog::info("stopped");

@@ -14,6 +14,7 @@
 #include "http/http_server.h"
 #include "limits/shared_rate_limits.h"
 #include "maintenance/backup_schedule.h"
+#include "maintenance/retention.h"
 #include "metrics/metrics.h"
 #include "twinchat/assistant.h"
 #include "twinchat/database.h"
@@ -23,6 +24,9 @@ namespace twinchat::server {
 // Opens the database of the settings; what an operator should know goes to the log. With `create`
 // off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
 Database open_database(const Settings& settings, bool create);
+
+// The settings' rules.
+RetentionRules retention_rules(const Settings& settings);
 
 // Everything the server is made of, put together from its settings.
 //
@@ -73,10 +77,12 @@ class Application {
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
   std::shared_ptr<Store> store_;
+  std::shared_ptr<Records> records_;
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<BackupSchedule> backups_;          // null when none are wanted
+  std::unique_ptr<RetentionKeeper> retention_;       // null when everything is kept
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 
