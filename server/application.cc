@@ -159,7 +159,7 @@ Application::Application(const Settings& settings, const ServiceManager& manager
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   admin_ = std::make_unique<Admin>(
-      database.records, database.accounts, limits_,
+      store_, database.records, database.accounts, limits_,
       AdminOptions{.always_secure = settings.session_cookie_secure,
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
