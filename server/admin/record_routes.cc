@@ -10,6 +10,7 @@
 
 #include "admin/admin_json.h"
 #include "admin/csv.h"
+#include "admin/person.h"
 #include "admin/queries.h"
 #include "api/json_body.h"
 #include "api/session_json.h"
@@ -21,8 +22,6 @@ namespace {
 constexpr std::size_t kMaxContent = 20'000;
 constexpr std::size_t kMaxChosen = 500;
 constexpr std::int64_t kCounted = 10'000;
-// Sessions that are deleted in one transaction: others want to write in between.
-constexpr std::size_t kDeletedAtOnce = 25;
 constexpr std::size_t kMessagesDeletedAtOnce = 250;
 constexpr std::size_t kExportPage = 500;
 constexpr std::size_t kExports = 2;
@@ -357,7 +356,7 @@ void RecordRoutes::delete_sessions(Call& call, const Operator& who) {
   const AuditEntry audit =
       entry(call, who, "delete", "session", ids.size() == 1 ? ids.front() : std::string(),
             fmt::format("{} sessions, {}", ids.size(), how));
-  call.answer(200, erased_json(delete_in_steps(ids, audit, false)));
+  call.answer(200, erased_json(delete_in_steps(records_, ids, audit, false)));
 }
 
 void RecordRoutes::conversation(Call& call, const Operator& who) {
@@ -549,25 +548,19 @@ void RecordRoutes::turns(Call& call, const Operator& who) {
 
 void RecordRoutes::person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(call)));
-  Json sessions = Json::array();
-  for (const std::string& id : ids) {
-    if (const auto row = records_.session(id)) sessions.push_back(session_of_person(*row));
-  }
+  const Json file = person_json(store_, records_, accounts_, ids, now());
   record(call, who, "export", "session", ids.size() == 1 ? ids.front() : std::string(),
          fmt::format("one person, {} sessions", ids.size()));
-  call.answer(200, {{"exported_at", to_text(now())}, {"sessions", std::move(sessions)}},
-              {{"Content-Disposition", "attachment; filename=\"person.json\""}});
+  call.answer(200, file, {{"Content-Disposition", "attachment; filename=\"person.json\""}});
 }
 
 void RecordRoutes::preview_person(Call& call, const Operator&) {
   const Json body = call.json();
   const BodyFields is_object(body);
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(body)));
-  std::int64_t messages = 0;
-  for (const std::string& id : ids) {
-    if (const auto row = records_.session(id)) messages += row->message_count;
-  }
-  call.answer(200, {{"sessions", ids.size()}, {"messages", messages}, {"session_ids", ids}});
+  call.answer(
+      200,
+      {{"sessions", ids.size()}, {"messages", messages_of(records_, ids)}, {"session_ids", ids}});
 }
 
 void RecordRoutes::erase_person(Call& call, const Operator& who) {
@@ -576,24 +569,7 @@ void RecordRoutes::erase_person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(body)));
   const AuditEntry audit =
       entry(call, who, "erase", "session", "", fmt::format("{} sessions", ids.size()));
-  call.answer(200, erased_json(delete_in_steps(ids, audit, true)));
-}
-
-Erased RecordRoutes::delete_in_steps(const std::vector<std::string>& ids, const AuditEntry& audit,
-                                     bool erase) {
-  Erased all;
-  for (std::size_t at = 0; at < ids.size(); at += kDeletedAtOnce) {
-    const std::size_t end = std::min(ids.size(), at + kDeletedAtOnce);
-    const std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                        ids.begin() + static_cast<std::ptrdiff_t>(end));
-    // Each step is a transaction with a line of its own in the log.
-    AuditEntry step = audit;
-    if (ids.size() > kDeletedAtOnce) step.detail += fmt::format(", {} to {}", at + 1, end);
-    const Erased done = erase ? records_.erase(some, step) : records_.delete_sessions(some, step);
-    all.sessions += done.sessions;
-    all.messages += done.messages;
-  }
-  return all;
+  call.answer(200, erased_json(delete_in_steps(records_, ids, audit, true)));
 }
 
 // --- Exports
@@ -822,14 +798,6 @@ Json RecordRoutes::session_with_messages(const SessionRow& row) {
     messages.push_back(std::move(one.message));
   }
   return to_json(row.session, messages);
-}
-
-Json RecordRoutes::session_of_person(const SessionRow& row) {
-  const std::string& id = row.session.session_id;
-  Json json = to_json(row.session, {});
-  json["messages"] = to_json(store_.messages(id, {}), store_.answered_turns(id, 0, INT64_MAX));
-  json["consents"] = to_json(store_.consents(id));
-  return json;
 }
 
 AuditEntry RecordRoutes::entry(const Call& call, const Operator& who, std::string action,

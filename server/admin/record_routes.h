@@ -77,9 +77,6 @@ class RecordRoutes {
   SessionRow found_session(const Call& call);
   MessageRow found_message(const Call& call);
   Json session_with_messages(const SessionRow& row);
-  // Everything of it, for the person whose it is.
-  Json session_of_person(const SessionRow& row);
-  Erased delete_in_steps(const std::vector<std::string>& ids, const AuditEntry& audit, bool erase);
   void record(const Call& call, const Operator& who, std::string action, std::string model,
               std::string object_id = {}, std::string detail = {});
   AuditEntry entry(const Call& call, const Operator& who, std::string action, std::string model,
