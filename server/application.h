@@ -100,7 +100,7 @@ class Application {
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
   std::unique_ptr<Admin> admin_;
-  std::unique_ptr<BackupSchedule> backups_;  // null when none are wanted
+  std::unique_ptr<BackupSchedule> backups_;          // null when none are wanted
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 
