@@ -603,5 +603,36 @@ TEST_CASE("Erasing a person leaves the others") {
   CHECK(data->totals() == Totals{1, 2, 1});
 }
 
+// --- Retention
+
+TEST_CASE("What has been idle for long is erased, leads and others apart, the longest idle first") {
+  WITH_EVERY_DATABASE();
+  const auto hour = [](int n) { return moment(n * std::int64_t{3'600'000'000}); };
+  data.chat("oldest", {{"Jane"}, {}, {}}, hour(0), {"q"});
+  data.chat("old", {{}, {}, ""}, hour(1), {"q", "r"});
+  data.chat("lead", {{}, "jane@example.com", {}}, hour(0), {"q"});
+  data.chat("young lead", {{}, {}, "+1 555"}, hour(9), {"q"});
+  data.chat("young", {}, hour(9), {"q"});
+  // Began long ago and came back.
+  data.chat("returned", {}, hour(0), {"q"});
+  data.store().update_user("returned", {}, hour(9));
+  const ExpiredQuery others{.before = hour(5), .leads = false, .limit = 1};
+  AuditEntry audit = by_op("erase", "session");
+  audit.detail = "rule: ";
+  CHECK(data->erase_expired(others, audit) == Erased{1, 2});
+  CHECK_FALSE(data->session("oldest"));
+  CHECK(data->erase_expired(others, audit) == Erased{1, 4});
+  CHECK(data->erase_expired(others, audit) == Erased{});
+  CHECK(data->erase_expired({.before = hour(5), .leads = true}, audit) == Erased{1, 2});
+  CHECK(data->erase_expired({.before = hour(5), .leads = true}, audit) == Erased{});
+  const Strings left = ids(data->sessions({}));
+  CHECK(std::set<std::string>(left.begin(), left.end()) ==
+        std::set<std::string>{"young lead", "young", "returned"});
+  const Page<AuditEntry> log = data.accounts().audit({.action = "erase"});
+  REQUIRE(log.rows.size() == 3);
+  CHECK(log.rows[0].detail == "rule: 1 sessions, 2 messages");
+  CHECK(log.rows[1].detail == "rule: 1 sessions, 4 messages");
+}
+
 }  // namespace
 }  // namespace twinchat::testing
