@@ -39,26 +39,29 @@ constexpr int kTries = 3;
 // --- Sessions
 
 // What is shown of sessions: as it is now, and beside it what the lists say. Messages are counted
-// where that is quickly done.
+// where that is quickly done. The LIMITs keep PostgreSQL from joining with all rows.
 constexpr char kRows[] =
     "SELECT s.id, s.session_id, s.user_name, s.user_email, s.user_phone, s.created_at, "
     "s.updated_at, c.n, m.id, m.content, m.is_bot, m.created_at, t.id IS NOT NULL, t.updated_at, "
-    "t.message_count, t.is_lead, t.last_message FROM chat_chatsession AS s LEFT JOIN "
-    "twinchat_session AS t ON t.id = s.id LEFT JOIN LATERAL (SELECT id, content, is_bot, "
-    "created_at FROM chat_message WHERE session_id = s.id ORDER BY id DESC LIMIT 1) AS m ON true "
-    "CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM chat_message WHERE session_id = "
-    "s.id LIMIT 1000) AS x) AS c WHERE s.id = ANY($1)";
+    "t.message_count, t.is_lead, t.last_message FROM chat_chatsession AS s LEFT JOIN LATERAL "
+    "(SELECT id, updated_at, message_count, is_lead, last_message FROM twinchat_session WHERE id = "
+    "s.id LIMIT 1) AS t ON true LEFT JOIN LATERAL (SELECT id, content, is_bot, created_at FROM "
+    "chat_message WHERE session_id = s.id ORDER BY id DESC LIMIT 1) AS m ON true CROSS JOIN "
+    "LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM chat_message WHERE session_id = s.id LIMIT "
+    "1000) AS x) AS c WHERE s.id = ANY($1)";
 constexpr std::int64_t kNotCountedFurther = 1'000;
 // What sessions are ordered and searched by.
 constexpr char kKeys[] =
     "SELECT s.id, s.session_id, s.user_name, s.user_email, s.user_phone, s.created_at, "
     "s.updated_at, coalesce(t.updated_at, s.updated_at), coalesce(t.message_count, 0) FROM "
-    "chat_chatsession AS s LEFT JOIN twinchat_session AS t ON t.id = s.id WHERE s.id = ANY($1)";
+    "chat_chatsession AS s LEFT JOIN LATERAL (SELECT updated_at, message_count FROM "
+    "twinchat_session WHERE id = s.id LIMIT 1) AS t ON true WHERE s.id = ANY($1)";
 constexpr char kRowId[] = "SELECT id FROM chat_chatsession WHERE session_id = $1";
+// The OFFSET keeps it from looking for words by their index, which these are too common for.
 constexpr char kHoldWords[] =
     "SELECT u.n, m.content FROM unnest($1, $2) WITH ORDINALITY AS u(session, pattern, n) CROSS "
-    "JOIN LATERAL (SELECT content FROM chat_message WHERE session_id = u.session AND content "
-    "ILIKE u.pattern LIMIT 1) AS m";
+    "JOIN LATERAL (SELECT x.content FROM (SELECT content FROM chat_message WHERE session_id = "
+    "u.session OFFSET 0) AS x WHERE x.content ILIKE u.pattern LIMIT 1) AS m";
 constexpr char kTextsOfSession[] = "SELECT content FROM chat_message WHERE session_id = $1";
 constexpr char kLockForDeletion[] =
     "SELECT id FROM chat_chatsession WHERE session_id = ANY($1) ORDER BY id FOR UPDATE";
@@ -272,7 +275,8 @@ std::int64_t count_filtered(Connection& connection, const SessionQuery& query, s
                                          : SessionOrder::kUpdated}};
   Statement sql("SELECT count(*) FROM (SELECT 1 FROM " + tables_of(query, by));
   add_filters(sql, query);
-  sql.add(" LIMIT ").value(most).add(") AS x");
+  // The order makes it go by the index.
+  sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(most).add(") AS x");
   return count(connection, sql);
 }
 
@@ -311,7 +315,7 @@ std::vector<std::int64_t> ordered_ids(Connection& connection, const SessionQuery
         {filter->created.bounded() ? SessionOrder::kCreated : SessionOrder::kUpdated}};
     sql.add("WITH f AS MATERIALIZED (SELECT " + id_of(by) + " FROM " + tables_of(*filter, by));
     add_filters(sql, *filter);
-    sql.add(") ");
+    sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(kFew).add(") ");
     tables += " JOIN f ON f.id = " + id_of(sort);
   }
   sql.add("SELECT " + id_of(sort) + " FROM " + tables);
@@ -541,7 +545,7 @@ std::int64_t count_messages_of(Connection& connection, const RowQuery& query, st
     sql.add(" AND session_id = (SELECT id FROM chat_chatsession WHERE session_id = ");
     sql.value(query.session_id).add(")");
   }
-  sql.add(" LIMIT ").value(most).add(") AS x");
+  sql.add(" ORDER BY id LIMIT ").value(most).add(") AS x");
   return count(connection, sql);
 }
 
@@ -594,15 +598,25 @@ std::vector<FoundMessage> next_messages(Connection& connection, const MessageSea
   return found;
 }
 
+// Whether the index of messages is a good way to find those that hold the words.
+bool has_keys(const std::vector<SearchWord>& words) {
+  return std::any_of(words.begin(), words.end(),
+                     [](const SearchWord& word) { return !word.key.empty(); });
+}
+
 // Those that hold the words, and perhaps others, by the index.
 std::vector<FoundMessage> indexed_messages(Connection& connection, const MessageSearch& search) {
   Statement sql(kFindMessages);
   const char* separator = "";
   for (const SearchWord& word : search.words) {
-    sql.add(separator).value(word.pattern);
+    if (word.key.empty()) continue;
+    sql.add(separator).value(word.key);
     separator = " AND content ILIKE ";
   }
   sql.add(") SELECT " MESSAGE_COLUMNS " FROM f AS m WHERE ");
+  for (const SearchWord& word : search.words) {
+    sql.add("m.content ILIKE ").value(word.pattern).add(" AND ");
+  }
   add_place(sql, search, "m");
   sql.value(kManyFound + 1);
   std::vector<FoundMessage> found;
@@ -668,7 +682,8 @@ class PostgresRecords final : public Records {
     const bool complete = keeper_.catch_up();
     std::vector<Whereabouts> words;
     if (!query.search.empty()) {
-      words = search_.look_for(search_.words(query.search), query.search_messages);
+      const auto where = query.search_messages ? Search::In::kBoth : Search::In::kFields;
+      words = search_.look_for(search_.words(query.search, where), query.search_messages);
     }
     for (int tries = 1;; ++tries) {
       std::vector<std::int64_t> wrong;
@@ -776,7 +791,7 @@ class PostgresRecords final : public Records {
 
   Page<MessageRow> messages(const RowQuery& query) override {
     const std::int64_t cursor = unpack_id(query.cursor, 0);
-    std::vector<SearchWord> words = search_.words(query.search);
+    std::vector<SearchWord> words = search_.words(query.search, Search::In::kMessages);
     for (const bool try_index : {true, false}) {
       try {
         return transactions_.snapshot([&](Connection& connection) {
@@ -1081,7 +1096,7 @@ class PostgresRecords final : public Records {
       if (match && page.next.empty()) shown.push_back(std::move(found));
     };
     bool all = false;
-    if (try_index && search.sessions.empty() && search_.are_rare(search.words)) {
+    if (try_index && search.sessions.empty() && has_keys(search.words)) {
       connection.allow(kLongestSearch);
       std::vector<FoundMessage> found = indexed_messages(connection, search);
       all = static_cast<std::int64_t>(found.size()) <= kManyFound;
