@@ -119,7 +119,21 @@ Json to_json_of_turn(const Turn& turn) {
           {"attempts", turn.attempts},
           {"latency_ms", turn.latency.count()},
           {"usage", to_json(turn.usage)},
-          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr}};
+          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr},
+          {"feedback", to_json(turn.feedback)},
+          {"feedback_at", to_json(turn.feedback_at)}};
+}
+
+Json to_json(const std::vector<Consent>& consents) {
+  Json shown = Json::array();
+  for (const Consent& consent : consents) {
+    shown.push_back({{"version", consent.version},
+                     {"language", consent.language},
+                     {"text", consent.text},
+                     {"given_at", to_text(consent.given_at)},
+                     {"withdrawn_at", to_json(consent.withdrawn_at)}});
+  }
+  return shown;
 }
 
 Json to_json(const Utterance& utterance) {

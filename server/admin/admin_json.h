@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/gate.h"
 #include "api/json.h"
@@ -29,6 +30,7 @@ Json in_full(const MessageRow& row);
 Json to_json(const Utterance& utterance);
 Json to_json_of_turn(const Turn& turn);
 Json to_json(const DayStatistics& day);
+Json to_json(const std::vector<Consent>& consents);
 Json to_json(const AuditEntry& entry);
 Json to_json(const User& user);
 Json to_json(const ApiToken& token);

@@ -63,45 +63,6 @@ class Fixture {
   Fixture data;               \
   INFO("database: " << data.name())
 
-Strings ids(const Page<SessionRow>& page) {
-  Strings found;
-  for (const SessionRow& row : page.rows) found.push_back(row.session.session_id);
-  return found;
-}
-
-Strings texts(const Page<MessageRow>& page) {
-  Strings found;
-  for (const MessageRow& row : page.rows) found.push_back(row.message.text);
-  return found;
-}
-
-// All pages of the query.
-Strings all_ids(Records& records, SessionQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<SessionRow> page = records.sessions(query);
-    const Strings more = ids(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
-
-Strings all_texts(Records& records, RowQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<MessageRow> page = records.messages(query);
-    const Strings more = texts(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
-
 // --- Lists
 
 TEST_CASE("Totals follow what comes and goes") {
@@ -640,6 +601,37 @@ TEST_CASE("Erasing a person leaves the others") {
         Erased{1, 2});
   CHECK(ids(data->sessions({})) == Strings{"two"});
   CHECK(data->totals() == Totals{1, 2, 1});
+}
+
+// --- Retention
+
+TEST_CASE("What has been idle for long is erased, leads and others apart, the longest idle first") {
+  WITH_EVERY_DATABASE();
+  const auto hour = [](int n) { return moment(n * std::int64_t{3'600'000'000}); };
+  data.chat("oldest", {{"Jane"}, {}, {}}, hour(0), {"q"});
+  data.chat("old", {{}, {}, ""}, hour(1), {"q", "r"});
+  data.chat("lead", {{}, "jane@example.com", {}}, hour(0), {"q"});
+  data.chat("young lead", {{}, {}, "+1 555"}, hour(9), {"q"});
+  data.chat("young", {}, hour(9), {"q"});
+  // Began long ago and came back.
+  data.chat("returned", {}, hour(0), {"q"});
+  data.store().update_user("returned", {}, hour(9));
+  const ExpiredQuery others{.before = hour(5), .leads = false, .limit = 1};
+  AuditEntry audit = by_op("erase", "session");
+  audit.detail = "rule: ";
+  CHECK(data->erase_expired(others, audit) == Erased{1, 2});
+  CHECK_FALSE(data->session("oldest"));
+  CHECK(data->erase_expired(others, audit) == Erased{1, 4});
+  CHECK(data->erase_expired(others, audit) == Erased{});
+  CHECK(data->erase_expired({.before = hour(5), .leads = true}, audit) == Erased{1, 2});
+  CHECK(data->erase_expired({.before = hour(5), .leads = true}, audit) == Erased{});
+  const Strings left = ids(data->sessions({}));
+  CHECK(std::set<std::string>(left.begin(), left.end()) ==
+        std::set<std::string>{"young lead", "young", "returned"});
+  const Page<AuditEntry> log = data.accounts().audit({.action = "erase"});
+  REQUIRE(log.rows.size() == 3);
+  CHECK(log.rows[0].detail == "rule: 1 sessions, 2 messages");
+  CHECK(log.rows[1].detail == "rule: 1 sessions, 4 messages");
 }
 
 }  // namespace

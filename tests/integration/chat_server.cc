@@ -1,10 +1,11 @@
 #include "chat_server.h"
 
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
 #include "catch.h"
-#include "twinchat/sqlite_store.h"
+#include "twinchat/store.h"
 
 namespace twinchat::testing {
 
@@ -32,6 +33,13 @@ ChatServer::ChatServer(ChatServerOptions options) {
                   {"DATABASE_URL", "sqlite:///chat.db"},
                   {"METRICS_ADDRESS", "127.0.0.1:0"},
                   {"CHAT_RATE_LIMITS", "off"}};
+#ifdef TWINCHAT_TEST_POSTGRES
+  const char* const database = std::getenv("TWINCHAT_TEST_DATABASE");
+  if (database != nullptr && std::string_view(database) == "postgres") {
+    postgres_.emplace(PostgresDatabase::Kind::kReused);
+    environment_["DATABASE_URL"] = postgres_->bouncer_url();
+  }
+#endif
   for (auto& [name, value] : options.env) environment_[name] = value;
   std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
   start();
@@ -112,7 +120,9 @@ std::vector<std::string> ChatServer::said(const std::string& session_id) const {
 }
 
 std::vector<Turn> ChatServer::turns(const std::string& session_id) const {
-  return open_sqlite_store(folder_ / "chat.db", {.create = false})->turns(session_id, 100);
+  std::string url = database_url();
+  if (url == "sqlite:///chat.db") url = "sqlite:///" + (folder_ / "chat.db").string();
+  return open_store(url)->turns(session_id, 100);
 }
 
 std::vector<std::string> served_routes(const ChatServer& server) {

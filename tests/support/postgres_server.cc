@@ -114,6 +114,10 @@ PostgresServer::PostgresServer(PostgresOptions options) {
   if (!options.durable) settings += "fsync = off\nfull_page_writes = off\n";
   for (const std::string& line : options.settings) settings += line + "\n";
   write_file(folder_ / "data/postgresql.auto.conf", settings);
+  // One role has to say its password.
+  write_file(folder_ / "data/pg_hba.conf",
+             std::string("host all ") + kPostgresLockedRole +
+                 " 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
   // Another program may take the port between our look and its use.
   for (int tries = 0;; ++tries) {
     port_ = free_port();
@@ -125,8 +129,9 @@ PostgresServer::PostgresServer(PostgresOptions options) {
     }
   }
   PostgresClient client(admin_url());
-  client.exec(std::string("CREATE ROLE ") + kPostgresRole + " LOGIN PASSWORD '" +
-              kPostgresPassword + "'");
+  for (const char* role : {kPostgresRole, kPostgresLockedRole}) {
+    client.exec(std::string("CREATE ROLE ") + role + " LOGIN PASSWORD '" + kPostgresPassword + "'");
+  }
 }
 
 PostgresServer::~PostgresServer() {
@@ -237,9 +242,18 @@ PostgresDatabase::PostgresDatabase(Kind kind) : kind_(kind), claim_(postgres_pla
     for (int number = 1; !claim(number); ++number) continue;
     return;
   }
+  create("");
+}
+
+PostgresDatabase::PostgresDatabase(const std::string& options)
+    : kind_(Kind::kNew), claim_(postgres_place().admin_url) {
+  create(options);
+}
+
+void PostgresDatabase::create(const std::string& options) {
   static std::atomic<int> count{0};
   name_ = "new_" + std::to_string(getpid()) + "_" + std::to_string(++count);
-  claim_.exec(creation_of(name_));
+  claim_.exec(creation_of(name_) + " " + options);
 }
 
 // Takes the database of that number, unless another test has it.
@@ -263,7 +277,8 @@ bool PostgresDatabase::claim(int number) {
   client.exec(statements);
   if (!client.rows("SELECT 1 FROM pg_class WHERE relname = 'twinchat_index'").empty()) {
     client.exec(
-        "UPDATE twinchat_index SET last_session = 0, last_message = 0, sessions = 0, messages = 0");
+        "UPDATE twinchat_index SET last_session = 0, last_message = 0, sessions = 0, messages = 0, "
+        "leads = 0");
   }
   client.exec("SELECT setval(seqrelid, 1, false) FROM pg_sequence");
   return true;

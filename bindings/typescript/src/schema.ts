@@ -1147,6 +1147,16 @@ export interface components {
             code: "changed";
             current: components["schemas"]["ChangedSession"];
         };
+        /** @description A visitor's agreement. */
+        Consent: {
+            version: string;
+            language: string;
+            /** @description The words that were agreed to. */
+            text: string;
+            given_at: components["schemas"]["Time"];
+            /** @description null: it stands. */
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
         /** @description Other keys are ignored. */
         ConsentRequest: {
             session_id: components["schemas"]["GivenText"];
@@ -1295,6 +1305,11 @@ export interface components {
             is_bot: boolean;
             created_at: components["schemas"]["Time"];
             content: string;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
         };
         /** @description A session in an export. */
         ExportedSession: {
@@ -1307,6 +1322,8 @@ export interface components {
             updated_at: components["schemas"]["Time"];
             message_count: number;
             is_lead: boolean;
+            /** @description The version of the newest consent that stands. */
+            consent: string | null;
         };
         /** @description Other keys are ignored. */
         FeedbackRequest: {
@@ -1349,6 +1366,16 @@ export interface components {
             /** @description There is an e-mail address or a phone number. */
             is_lead: boolean;
             version: components["schemas"]["Version"];
+            /** @description What operators did to the session and its messages; of the audit log, without addresses. */
+            history?: {
+                at: components["schemas"]["Time"];
+                user: string;
+                action: string;
+                model: string;
+                detail: string;
+            }[];
+            /** @description Oldest first. In the answer to reading a session alone. */
+            consents?: components["schemas"]["Consent"][];
         };
         /** @description A number is taken as the text that it is written with. */
         GivenText: string | number;
@@ -1555,7 +1582,7 @@ export interface components {
         Permission: "chat.add_chatsession" | "chat.add_message" | "chat.change_chatsession" | "chat.change_message" | "chat.delete_chatsession" | "chat.delete_message" | "chat.view_chatsession" | "chat.view_message";
         Person: {
             exported_at: components["schemas"]["Time"];
-            sessions: components["schemas"]["Session"][];
+            sessions: components["schemas"]["PersonSession"][];
         };
         /** @description One of them names the person. */
         PersonName: {
@@ -1568,6 +1595,20 @@ export interface components {
             sessions: number;
             messages: number;
             session_ids: components["schemas"]["SessionId"][];
+        };
+        /** @description Everything of a session. */
+        PersonSession: {
+            id: number;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            /** @description All of them, oldest first. */
+            messages: components["schemas"]["HistoryMessage"][];
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            /** @description Oldest first. */
+            consents: components["schemas"]["Consent"][];
         };
         /** @description Per million tokens. A cost is (prompt - cached) * input + cached * cached + (output + thought) * output. */
         Prices: {
@@ -1720,6 +1761,12 @@ export interface components {
             usage: components["schemas"]["Usage"];
             /** @description The answer's message. */
             answer_id: number | null;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description The status of a turn has changed. */
         TurnEvent: {
@@ -1736,6 +1783,12 @@ export interface components {
             /** @description The answer's message. */
             answer_id: number | null;
             user_message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         TurnPage: {

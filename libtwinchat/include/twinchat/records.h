@@ -151,6 +151,13 @@ struct PersonName {
   std::string session_id = {};  // the public id
 };
 
+// Which sessions are to go because nothing has happened in them for long.
+struct ExpiredQuery {
+  Timestamp before = {};  // the last message or change of details lies before that
+  bool leads = false;     // those for which is_lead() holds; otherwise those for which it does not
+  std::size_t limit = 100;  // at most so many, the longest idle first
+};
+
 // What those who look after the data need beside Store: lists and searches over all sessions,
 // corrections, erasure, figures. It works on the same data as the Store it was opened with, and may
 // be used beside it at any time.
@@ -240,6 +247,21 @@ class TWINCHAT_EXPORT Records {
   // Deletes the sessions so that nothing of them is left in the files of the database, search index
   // and logs included, as far as the store can see to that.
   virtual Erased erase(const std::vector<std::string>& session_ids, const AuditEntry& audit) = 0;
+
+  // --- Retention
+
+  // Erases, as erase() does, sessions that have expired; whether they have is looked at once more
+  // where they are erased, so that one in which something happens meanwhile stays. The detail of
+  // `audit` is to end where the counts are added to it; without sessions there is no entry. One
+  // transaction: call it again and again until it erases nothing. The default asks sessions() and
+  // erase(), and looks again right before that, not in the same transaction.
+  virtual Erased erase_expired(const ExpiredQuery& which, const AuditEntry& audit);
+
+  // Takes, or keeps, the lease of that name for `owner` until `until`, when it is nobody else's at
+  // `now`. Of several programs on one database one is to do what only one needs to do; who holds a
+  // lease and dies loses it when it expires. The default is for a database of one program's: true.
+  virtual bool take_lease(const std::string& name, const std::string& owner, Timestamp now,
+                          Timestamp until);
 };
 
 }  // namespace twinchat

@@ -187,6 +187,12 @@ ApiToken read_token(const Query& query) {
   return token;
 }
 
+// What to lock before a change: nothing, or a user.
+void nothing(Connection&) {}
+auto of_user(std::int64_t id) {
+  return [id](Connection& connection) { lock_user(connection, id); };
+}
+
 // A name that somebody else took at the same moment.
 template <class F>
 auto naming(F&& work) {
@@ -200,22 +206,22 @@ auto naming(F&& work) {
 
 class PostgresAccounts final : public Accounts {
  public:
-  explicit PostgresAccounts(OpenDatabase database) : database_(std::move(database)) {}
+  explicit PostgresAccounts(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 
   std::optional<User> find_user(std::string_view username) override {
     const std::string name(username);
-    return read([&](Connection& connection) { return load_user(connection, name); });
+    return transactions_.read([&](Connection& connection) { return load_user(connection, name); });
   }
 
   std::optional<User> user(std::int64_t id) override {
-    return read([&](Connection& connection) { return load_user(connection, id); });
+    return transactions_.read([&](Connection& connection) { return load_user(connection, id); });
   }
 
   Page<User> users(const UserQuery& query) override {
     const std::string search = ascii_folded(query.search);
     std::string after;
     if (!query.cursor.empty()) after = unpack_cursor(query.cursor, 1).front();
-    return read([&](Connection& connection) {
+    return transactions_.read([&](Connection& connection) {
       Page<User> page;
       page.count = 0;
       if (!is_storable(search) || !has_users(connection)) return page;
@@ -237,7 +243,7 @@ class PostgresAccounts final : public Accounts {
   }
 
   std::int64_t active_superusers() override {
-    return read([](Connection& connection) {
+    return transactions_.read([](Connection& connection) {
       if (!has_users(connection)) return std::int64_t{0};
       Query query(connection, kSuperusers);
       query.step();
@@ -248,7 +254,7 @@ class PostgresAccounts final : public Accounts {
   User add_user(const User& user, const AuditEntry& audit) override {
     make_tables();
     return naming([&] {
-      return write(nothing, [&](Connection& connection) {
+      return write_audited(transactions_, nothing, [&](Connection& connection) {
         prepare_for_users(connection);
         if (load_user(connection, user.username)) throw name_taken();
         Query query(connection, kInsertUser);
@@ -267,7 +273,7 @@ class PostgresAccounts final : public Accounts {
   User edit_user(const User& user, const AuditEntry& audit) override {
     const auto lock = [&](Connection& connection) { lock_superusers(connection, user.id); };
     return naming([&] {
-      return write(lock, [&](Connection& connection) {
+      return write_audited(transactions_, lock, [&](Connection& connection) {
         const User before = must_load(connection, user.id);
         if (user.username != before.username && load_user(connection, user.username)) {
           throw name_taken();
@@ -289,7 +295,7 @@ class PostgresAccounts final : public Accounts {
   void set_password(std::int64_t id, const std::string& hash, std::string_view keep_login,
                     const AuditEntry& audit) override {
     const std::string kept(keep_login);
-    write(of_user(id), [&](Connection& connection) {
+    write_audited(transactions_, of_user(id), [&](Connection& connection) {
       must_load(connection, id);
       Query(connection, kSetPassword).bind(hash).bind(id).run();
       end_logins_of(connection, id, kept);
@@ -299,7 +305,7 @@ class PostgresAccounts final : public Accounts {
 
   void rehash_password(std::int64_t id, const std::string& old_hash,
                        const std::string& hash) override {
-    database_.transactions.write([&](Connection& connection) {
+    transactions_.write([&](Connection& connection) {
       if (has_users(connection)) {
         Query(connection, kRehash).bind(hash).bind(id).bind(old_hash).run();
       }
@@ -309,7 +315,7 @@ class PostgresAccounts final : public Accounts {
 
   void delete_user(std::int64_t id, const AuditEntry& audit) override {
     const auto lock = [&](Connection& connection) { lock_superusers(connection, id); };
-    write(lock, [&](Connection& connection) {
+    write_audited(transactions_, lock, [&](Connection& connection) {
       const User before = must_load(connection, id);
       end_logins_of(connection, id);
       for (const char* sql : {kDeleteTokens, kDeleteGroups, kAnyPermission, kDeleteUser}) {
@@ -321,7 +327,7 @@ class PostgresAccounts final : public Accounts {
   }
 
   void add_login(const Login& login, const AuditEntry& audit) override {
-    write(of_user(login.user_id), [&](Connection& connection) {
+    write_audited(transactions_, of_user(login.user_id), [&](Connection& connection) {
       must_load(connection, login.user_id);
       Query(connection, kForgetLogins).bind(login.created_at).run();
       Query query(connection, kInsertLogin);
@@ -335,7 +341,7 @@ class PostgresAccounts final : public Accounts {
   std::optional<Login> find_login(std::string_view token_hash, Timestamp now) override {
     const std::string key(token_hash);
     if (!is_storable(key)) return std::nullopt;
-    return read([&](Connection& connection) -> std::optional<Login> {
+    return transactions_.read([&](Connection& connection) -> std::optional<Login> {
       Query query(connection, kFindLogin);
       query.bind(key).bind(now);
       if (!query.step()) return std::nullopt;
@@ -346,28 +352,28 @@ class PostgresAccounts final : public Accounts {
 
   void touch_login(std::string_view token_hash, Timestamp now) override {
     const std::string key(token_hash);
-    database_.transactions.write([&](Connection& connection) {
+    transactions_.write([&](Connection& connection) {
       return Query(connection, kTouchLogin).bind(now).bind(key).run();
     });
   }
 
   void end_login(std::string_view token_hash, const AuditEntry& audit) override {
     const std::string key(token_hash);
-    write(nothing, [&](Connection& connection) {
+    write_audited(transactions_, nothing, [&](Connection& connection) {
       Query(connection, kEndLogin).bind(key).run();
       return std::pair(true, audit);
     });
   }
 
   void end_logins(std::int64_t user_id, const AuditEntry& audit) override {
-    write(nothing, [&](Connection& connection) {
+    write_audited(transactions_, nothing, [&](Connection& connection) {
       end_logins_of(connection, user_id);
       return std::pair(true, audit);
     });
   }
 
   ApiToken add_token(const ApiToken& token, const AuditEntry& audit) override {
-    return write(nothing, [&](Connection& connection) {
+    return write_audited(transactions_, nothing, [&](Connection& connection) {
       Query query(connection, kInsertToken);
       query.bind(token.token_hash).bind(token.user_id).bind(token.name).bind(token.created_at);
       query.bind(token.expires_at).step();
@@ -382,7 +388,7 @@ class PostgresAccounts final : public Accounts {
   std::optional<ApiToken> find_token(std::string_view token_hash, Timestamp now) override {
     const std::string key(token_hash);
     if (!is_storable(key)) return std::nullopt;
-    return read([&](Connection& connection) -> std::optional<ApiToken> {
+    return transactions_.read([&](Connection& connection) -> std::optional<ApiToken> {
       Query query(connection, kFindToken);
       query.bind(key).bind(now);
       if (!query.step()) return std::nullopt;
@@ -391,13 +397,13 @@ class PostgresAccounts final : public Accounts {
   }
 
   void touch_token(std::int64_t id, Timestamp now) override {
-    database_.transactions.write([&](Connection& connection) {
+    transactions_.write([&](Connection& connection) {
       return Query(connection, kTouchToken).bind(now).bind(id).run();
     });
   }
 
   std::vector<ApiToken> tokens(std::int64_t user_id) override {
-    return read([&](Connection& connection) {
+    return transactions_.read([&](Connection& connection) {
       std::vector<ApiToken> found;
       Query query(connection, kTokens);
       query.bind(user_id);
@@ -407,7 +413,7 @@ class PostgresAccounts final : public Accounts {
   }
 
   void delete_token(std::int64_t id, std::int64_t user_id, const AuditEntry& audit) override {
-    write(nothing, [&](Connection& connection) {
+    write_audited(transactions_, nothing, [&](Connection& connection) {
       if (Query(connection, kDeleteToken).bind(id).bind(user_id).run() == 0) {
         throw no_such_token();
       }
@@ -416,7 +422,7 @@ class PostgresAccounts final : public Accounts {
   }
 
   void record(const AuditEntry& entry) override {
-    write(nothing, [&](Connection&) { return std::pair(true, entry); });
+    write_audited(transactions_, nothing, [&](Connection&) { return std::pair(true, entry); });
   }
 
   Page<AuditEntry> audit(const AuditQuery& query) override {
@@ -432,7 +438,7 @@ class PostgresAccounts final : public Accounts {
       sql.add(" AND action NOT IN ('view', 'search', 'export', 'login', 'login_failed', 'logout')");
     }
     sql.add(" ORDER BY id DESC LIMIT ").value(sql_limit(query.limit + 1));
-    return read([&](Connection& connection) {
+    return transactions_.read([&](Connection& connection) {
       Page<AuditEntry> page;
       Query rows(connection, sql.text());
       sql.bind(rows);
@@ -449,26 +455,13 @@ class PostgresAccounts final : public Accounts {
   }
 
  private:
-  template <class F>
-  auto read(F&& work) {
-    return database_.transactions.read(std::forward<F>(work));
-  }
-  template <class Lock, class Work>
-  auto write(Lock&& lock, Work&& work) {
-    return write_audited(database_.transactions, lock, work);
-  }
-
-  static void nothing(Connection&) {}
-  static auto of_user(std::int64_t id) {
-    return [id](Connection& connection) { lock_user(connection, id); };
-  }
-
   // Django's tables. Another server, or Django, may be making them at this moment.
   void make_tables() {
     for (int tries = 0;; ++tries) {
       try {
-        if (read([](Connection& connection) { return has_users(connection); })) return;
-        database_.transactions.write([](Connection& connection) {
+        if (transactions_.read([](Connection& connection) { return has_users(connection); }))
+          return;
+        transactions_.write([](Connection& connection) {
           prepare_for_users(connection);
           return true;
         });
@@ -479,7 +472,8 @@ class PostgresAccounts final : public Accounts {
     }
   }
 
-  OpenDatabase database_;
+  const std::shared_ptr<Pool> pool_;
+  Transactions transactions_{*pool_};
 };
 
 }  // namespace
@@ -497,8 +491,8 @@ bool has_audit(Connection& connection, const AuditEntry& entry) {
   return query.step();
 }
 
-std::shared_ptr<Accounts> make_accounts(OpenDatabase database) {
-  return std::make_shared<PostgresAccounts>(std::move(database));
+std::shared_ptr<Accounts> make_accounts(std::shared_ptr<Pool> pool) {
+  return std::make_shared<PostgresAccounts>(std::move(pool));
 }
 
 std::vector<std::string> account_statements() {

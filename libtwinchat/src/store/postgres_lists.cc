@@ -16,11 +16,14 @@ constexpr char kState[] =
 constexpr char kCount[] =
     "SELECT i.sessions + (SELECT count(*) FROM chat_chatsession AS s WHERE s.id > "
     "i.last_session), i.messages + (SELECT count(*) FROM chat_message AS m WHERE m.id > "
-    "i.last_message) FROM twinchat_index AS i";
+    "i.last_message), i.leads + (SELECT count(*) FILTER (WHERE is_lead) - count(*) FILTER (WHERE "
+    "NOT is_lead) FROM twinchat_session WHERE lead_differs) FROM twinchat_index AS i";
+constexpr char kCountedLeads[] =
+    "SELECT id FROM twinchat_session WHERE id = ANY($1) AND lead_counted ORDER BY id FOR UPDATE";
 constexpr char kUncount[] =
     "UPDATE twinchat_index SET sessions = sessions - (SELECT count(*) FROM unnest($1) AS u(id) "
     "WHERE u.id <= last_session), messages = messages - (SELECT count(*) FROM unnest($2) AS u(id) "
-    "WHERE u.id <= last_message)";
+    "WHERE u.id <= last_message), leads = leads - $3";
 
 // Sessions without a row of the lists, and those with new messages and a wrong count.
 constexpr char kUnlisted[] =
@@ -59,10 +62,16 @@ constexpr char kSettle[] =
     "UPDATE twinchat_index SET last_session = $1, last_message = $2, sessions = sessions + (SELECT "
     "count(*) FROM chat_chatsession AS s WHERE s.id > last_session AND s.id <= $1), messages = "
     "messages + (SELECT count(*) FROM chat_message AS m WHERE m.id > last_message AND m.id <= $2)";
+constexpr char kManyLeads[] = "SELECT 1 FROM twinchat_session WHERE lead_differs OFFSET $1 LIMIT 1";
+constexpr char kSettleLeads[] =
+    "WITH f AS (SELECT id FROM twinchat_session WHERE lead_differs ORDER BY id LIMIT $1 FOR UPDATE "
+    "SKIP LOCKED), u AS (UPDATE twinchat_session AS t SET lead_counted = is_lead FROM f WHERE t.id "
+    "= f.id RETURNING t.is_lead) UPDATE twinchat_index SET leads = leads + (SELECT count(*) FILTER "
+    "(WHERE is_lead) - count(*) FILTER (WHERE NOT is_lead) FROM u)";
 constexpr char kCountAll[] =
     "UPDATE twinchat_index SET sessions = (SELECT count(*) FROM chat_chatsession AS s WHERE s.id "
     "<= last_session), messages = (SELECT count(*) FROM chat_message AS m WHERE m.id <= "
-    "last_message)";
+    "last_message), leads = (SELECT count(*) FROM twinchat_session WHERE lead_counted)";
 
 // A database whose ids do not go further is compared as a whole before every reading.
 constexpr std::int64_t kFewSessions = 1'000;
@@ -92,16 +101,24 @@ constexpr std::array kVacuum{"VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON) chat_messag
 
 }  // namespace
 
-RowCounts count_rows(Connection& connection) {
+Totals count_rows(Connection& connection) {
   Query query(connection, kCount);
   if (!query.step()) return {};
-  return {query.integer(0), query.integer(1)};
+  return {query.integer(0), query.integer(1), query.integer(2)};
+}
+
+std::int64_t counted_leads(Connection& connection, const std::vector<std::int64_t>& sessions) {
+  std::int64_t found = 0;
+  Query query(connection, kCountedLeads);
+  query.bind(sessions);
+  while (query.step()) ++found;
+  return found;
 }
 
 void uncount(Connection& connection, const std::vector<std::int64_t>& sessions,
-             const std::vector<std::int64_t>& messages) {
+             const std::vector<std::int64_t>& messages, std::int64_t leads) {
   if (sessions.empty() && messages.empty()) return;
-  Query(connection, kUncount).bind(sessions).bind(messages).run();
+  Query(connection, kUncount).bind(sessions).bind(messages).bind(leads).run();
 }
 
 void recount(Transactions& transactions, const std::vector<std::int64_t>& sessions) {
@@ -266,6 +283,16 @@ void ListKeeper::settle(const State& now) {
   });
 }
 
+void ListKeeper::settle_leads() {
+  const bool many = transactions_.read([](Connection& connection) {
+    return Query(connection, kManyLeads).bind(kUncountedSessions).step();
+  });
+  if (!many) return;
+  transactions_.write([](Connection& connection) {
+    return Query(connection, kSettleLeads).bind(kMostCompared).run();
+  });
+}
+
 // What others deleted: once in a while, and less often where it takes long.
 void ListKeeper::count_all(const State& now) {
   if (now.last_message == 0 && now.last_session == 0) return;
@@ -305,6 +332,7 @@ void ListKeeper::run(std::stop_token stop) {
       look_again();
       if (!look(now)) pause = Clock::duration(0);
       settle(now);
+      settle_leads();
       compare_next(now);
     } catch (const Error&) {
       pause = kAfterError;

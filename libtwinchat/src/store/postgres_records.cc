@@ -38,7 +38,6 @@ constexpr int kTries = 3;
 
 // --- Sessions
 
-constexpr char kLeads[] = "SELECT count(*) FROM twinchat_session WHERE is_lead";
 // What is shown of sessions: as it is now, and beside it what the lists say. Messages are counted
 // where that is quickly done.
 constexpr char kRows[] =
@@ -519,6 +518,13 @@ IdRange message_ids_of(Connection& connection, const TimeRange& range) {
   return ids_of(connection, kProbeMessages, kNewestMessage, range);
 }
 
+// What to lock before a change of messages: their sessions.
+auto lock_of(const std::vector<std::int64_t>& messages) {
+  return [&messages](Connection& connection) {
+    Query(connection, kLockSessionsOf).bind(messages).step();
+  };
+}
+
 std::optional<MessageRow> find_message(Connection& connection, std::int64_t id) {
   Query query(connection, kMessageById);
   query.bind(id);
@@ -648,18 +654,11 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
 
 class PostgresRecords final : public Records {
  public:
-  explicit PostgresRecords(OpenDatabase database)
-      : database_(std::move(database)),
-        transactions_(database_.transactions),
-        search_(transactions_),
-        keeper_(transactions_) {}
+  explicit PostgresRecords(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 
   Totals totals() override {
     keeper_.catch_up();
-    return transactions_.snapshot([](Connection& connection) {
-      const RowCounts rows = count_rows(connection);
-      return Totals{rows.sessions, rows.messages, integer(connection, kLeads)};
-    });
+    return transactions_.read([](Connection& connection) { return count_rows(connection); });
   }
 
   Page<SessionRow> sessions(const SessionQuery& query) override {
@@ -851,7 +850,7 @@ class PostgresRecords final : public Records {
       std::sort(sessions.begin(), sessions.end());
       sessions.erase(std::unique(sessions.begin(), sessions.end()), sessions.end());
       for (const std::int64_t session : sessions) count_session(connection, session);
-      uncount(connection, {}, deleted);
+      uncount(connection, {}, deleted, 0);
       return std::pair(static_cast<std::int64_t>(deleted.size()), audit);
     });
   }
@@ -912,12 +911,6 @@ class PostgresRecords final : public Records {
   }
 
  private:
-  static auto lock_of(const std::vector<std::int64_t>& messages) {
-    return [&messages](Connection& connection) {
-      Query(connection, kLockSessionsOf).bind(messages).step();
-    };
-  }
-
   // False when that is not possible now.
   bool put_right(const std::vector<std::int64_t>& sessions) {
     try {
@@ -1198,12 +1191,13 @@ class PostgresRecords final : public Records {
       while (query.step()) sessions.push_back(query.integer(0));
     };
     return write_audited(transactions_, lock, [&](Connection& connection) {
+      const std::int64_t leads = counted_leads(connection, sessions);
       std::vector<std::int64_t> messages;
       Query query(connection, kDeleteMessagesOf);
       query.bind(sessions);
       while (query.step()) messages.push_back(query.integer(0));
       Query(connection, kDeleteSessions).bind(sessions).run();
-      uncount(connection, sessions, messages);
+      uncount(connection, sessions, messages, leads);
       return std::pair(Erased{static_cast<std::int64_t>(sessions.size()),
                               static_cast<std::int64_t>(messages.size())},
                        audit);
@@ -1221,21 +1215,20 @@ class PostgresRecords final : public Records {
     }
   }
 
-  const OpenDatabase database_;
-  Transactions& transactions_;
-  Search search_;
-  ListKeeper keeper_;
+  const std::shared_ptr<Pool> pool_;
+  Transactions transactions_{*pool_};
+  Search search_{transactions_};
+  ListKeeper keeper_{transactions_};
 };
 
 }  // namespace
 
-std::shared_ptr<Records> make_records(OpenDatabase database) {
-  return std::make_shared<PostgresRecords>(std::move(database));
+std::shared_ptr<Records> make_records(std::shared_ptr<Pool> pool) {
+  return std::make_shared<PostgresRecords>(std::move(pool));
 }
 
 std::vector<std::string> record_statements() {
-  return {kLeads,
-          kRows,
+  return {kRows,
           kKeys,
           kRowId,
           kHoldWords,

@@ -13,14 +13,8 @@
 
 namespace twinchat::postgres {
 
-// What the roles of one open database share.
-struct OpenDatabase {
-  Transactions& transactions;
-  std::shared_ptr<void> owner;  // of these
-};
-
-std::shared_ptr<Records> make_records(OpenDatabase database);
-std::shared_ptr<Accounts> make_accounts(OpenDatabase database);
+std::shared_ptr<Records> make_records(std::shared_ptr<Pool> pool);
+std::shared_ptr<Accounts> make_accounts(std::shared_ptr<Pool> pool);
 
 // Writes the entry, in the caller's transaction.
 void insert_audit(Connection& connection, const AuditEntry& entry);

@@ -127,19 +127,19 @@ std::vector<SearchWord> Search::words(std::string_view search) {
     const Known database = known(connection);
     std::vector<std::string> runs;
     for (SearchWord& word : found) {
-      word.pattern.clear();
       std::string& run = runs.emplace_back();
+      word.pattern.clear();
       if (!is_storable(word.word)) continue;
-      word.pattern = "%";
+      word.pattern += '%';
       for (const std::string& c : characters_of(word.word)) {
-        const bool unlike = database.unlike.contains(c);
-        run += unlike ? " " : c;
-        if (unlike) {
+        if (database.unlike.contains(c)) {
+          run += ' ';
           word.pattern += '_';
-        } else {
-          if (c == "\\" || c == "%" || c == "_") word.pattern += '\\';
-          word.pattern += c;
+          continue;
         }
+        run += c;
+        if (c == "\\" || c == "%" || c == "_") word.pattern += '\\';
+        word.pattern += c;
       }
       word.pattern += '%';
     }

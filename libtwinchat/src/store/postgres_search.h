@@ -15,8 +15,8 @@ namespace twinchat::postgres {
 
 // A word of a search, as PostgreSQL is to look for it.
 struct SearchWord {
-  std::string word;           // folded, as search_words() gives it
-  std::string pattern;        // for ILIKE: finds all that folded() finds, and perhaps a little more
+  std::string word = {};      // folded, as search_words() gives it
+  std::string pattern = {};   // for ILIKE: finds all that folded() finds, and perhaps a little more
   bool has_trigrams = false;  // whether an index of trigrams has anything to go by
 };
 

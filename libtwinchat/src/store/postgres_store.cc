@@ -11,6 +11,7 @@
 
 #include "store/postgres_pool.h"
 #include "store/postgres_rate_buckets.h"
+#include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_statements.h"
@@ -26,6 +27,7 @@ namespace {
 
 using postgres::Clock;
 using postgres::Connection;
+using postgres::Kept;
 using postgres::no_such_session;
 using postgres::no_such_turn;
 using postgres::Query;
@@ -245,7 +247,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, which.newest ? kNewestMessages : kMessages);
+      Query query(connection, Kept{which.newest ? kNewestMessages : kMessages});
       query.bind(key).bind(which.after_id);
       query.bind(which.before_id == 0 ? std::numeric_limits<std::int64_t>::max() : which.before_id);
       query.bind(which.limit == 0 ? std::numeric_limits<std::int64_t>::max()
@@ -261,7 +263,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, kNewestTurns);
+      Query query(connection, Kept{kNewestTurns});
       query.bind(key).bind(sql_limit(limit));
       std::vector<Turn> turns;
       while (query.step()) turns.push_back(read_turn(query));
@@ -317,7 +319,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, kAnsweredTurns);
+      Query query(connection, Kept{kAnsweredTurns});
       query.bind(key).bind(first_answer).bind(last_answer);
       std::vector<Turn> turns;
       while (query.step()) turns.push_back(read_turn(query));
@@ -416,7 +418,7 @@ class PostgresStore final : public Store {
     }
     std::int64_t id = 0;
     if (!turn.idempotency_key.empty()) {
-      Query query(connection, kTurnByKey);
+      Query query(connection, Kept{kTurnByKey});
       query.bind(session->id).bind_bytes(turn.idempotency_key);
       if (query.step()) {
         id = query.integer(0);
@@ -454,7 +456,7 @@ class PostgresStore final : public Store {
     turn.details.apply_to(session->user);
     begun.turn.session_id = turn.session_id;
     begun.turn.user_message = {0, storable(turn.text), false, turn.now};
-    Query query(connection, kBegin);
+    Query query(connection, Kept{kBegin});
     query.bind(session->id).bind(session->user.name).bind(session->user.email);
     query.bind(session->user.phone).bind(turn.now).bind(turn.text).bind(is_lead(session->user));
     if (turn.idempotency_key.empty()) {
@@ -476,7 +478,7 @@ class PostgresStore final : public Store {
     Turn turn;
     std::int64_t session = 0;
     {
-      Query query(connection, kLockTurn);
+      Query query(connection, Kept{kLockTurn});
       query.bind(finished.turn_id);
       if (!query.step()) throw no_such_turn();
       turn = read_turn(query);
@@ -493,7 +495,7 @@ class PostgresStore final : public Store {
     apply(finished, turn);
     const std::string status = to_string(turn.status);
     const std::int64_t tokens = counted_tokens(turn.usage);
-    Query query(connection, kFinish);
+    Query query(connection, Kept{kFinish});
     query.bind(turn.id).bind(session).bind(finished.now);
     query.bind(finished.answer).bind(finished.answer.has_value());
     query.bind(day_of(finished.now)).bind(some_shard()).bind(tokens).bind(status);
@@ -514,7 +516,7 @@ class PostgresStore final : public Store {
   }
 
   static std::int64_t tokens_of_day(Connection& connection, Timestamp now) {
-    Query query(connection, kTokensOfDay);
+    Query query(connection, Kept{kTokensOfDay});
     query.bind(day_of(now));
     return query.step() ? query.integer(0) : 0;
   }
@@ -529,7 +531,7 @@ class PostgresStore final : public Store {
     std::size_t rows = std::min(left, 2 * std::min<std::size_t>(limit, 500) + 8);
     std::int64_t before = std::numeric_limits<std::int64_t>::max();
     while (!walk.done() && left > 0) {
-      Query query(connection, kWalk);
+      Query query(connection, Kept{kWalk});
       query.bind(session_id).bind(before_turn).bind(before).bind(sql_limit(rows));
       std::size_t seen = 0;
       while (!walk.done() && query.step()) {
@@ -676,7 +678,10 @@ Database open_postgres_database(std::string_view url, const PostgresStoreOptions
   const std::shared_ptr<PostgresStore> store = open_url(url, options);
   Database database;
   database.store = store;
-  database.rate_buckets = postgres::make_rate_buckets({store, &store->pool()});
+  const std::shared_ptr<postgres::Pool> pool{store, &store->pool()};
+  database.records = postgres::make_records(pool);
+  database.accounts = postgres::make_accounts(pool);
+  database.rate_buckets = postgres::make_rate_buckets(pool);
   return database;
 }
 

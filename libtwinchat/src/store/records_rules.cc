@@ -16,6 +16,48 @@ constexpr std::chrono::hours kDayIsSettledAfter{1};
 Records::~Records() = default;
 Accounts::~Accounts() = default;
 
+Erased Records::erase_expired(const ExpiredQuery& which, const AuditEntry& audit) {
+  SessionQuery query;
+  query.updated.before = which.before;
+  query.leads_only = which.leads;
+  query.sort = {{SessionOrder::kUpdated, false}};
+  std::vector<std::string> ids;
+  do {
+    const Page<SessionRow> page = sessions(query);
+    for (const SessionRow& row : page.rows) {
+      if (ids.size() < which.limit && has_expired(row.session, which)) {
+        ids.push_back(row.session.session_id);
+      }
+    }
+    query.cursor = page.next;
+  } while (ids.size() < which.limit && !query.cursor.empty());
+  std::erase_if(ids, [&](const std::string& id) {
+    const std::optional<SessionRow> row = session(id);
+    return !row || !has_expired(row->session, which);
+  });
+  if (ids.empty()) return {};
+  Erased expected;
+  expected.sessions = static_cast<std::int64_t>(ids.size());
+  for (const std::string& id : ids)
+    expected.messages += session(id).value_or(SessionRow()).message_count;
+  return erase(ids, with_counts(audit, expected));
+}
+
+bool Records::take_lease(const std::string&, const std::string&, Timestamp, Timestamp) {
+  return true;
+}
+
+bool has_expired(const Session& session, const ExpiredQuery& which) {
+  return session.updated_at < which.before && is_lead(session.user) == which.leads;
+}
+
+AuditEntry with_counts(const AuditEntry& audit, const Erased& erased) {
+  AuditEntry entry = audit;
+  entry.detail += std::to_string(erased.sessions) + " sessions, " +
+                  std::to_string(erased.messages) + " messages";
+  return entry;
+}
+
 bool is_lead(const UserDetails& user) noexcept {
   return (user.email && !user.email->empty()) || (user.phone && !user.phone->empty());
 }

@@ -367,6 +367,20 @@ class SessionMatcher {
   int read_ = 0;
 };
 
+// --- Retention
+
+// The list's own rows may be behind: who erases looks again.
+#define IDLE_SESSIONS                                                                         \
+  "SELECT s.session_id FROM twinchat_session AS t JOIN chat_chatsession AS s ON s.id = t.id " \
+  "WHERE t.updated_at < ?1 AND s.updated_at < ?1 AND "
+constexpr char kIdleLeads[] = IDLE_SESSIONS "t.is_lead ORDER BY t.updated_at, t.id LIMIT ?2";
+constexpr char kIdleOthers[] = IDLE_SESSIONS "NOT t.is_lead ORDER BY t.updated_at, t.id LIMIT ?2";
+constexpr char kTakeLease[] =
+    "INSERT INTO twinchat_lease (name, owner, expires_at) VALUES (?1, ?2, ?3) ON CONFLICT (name) "
+    "DO "
+    "UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at WHERE owner = "
+    "excluded.owner OR expires_at <= ?4";
+
 // --- Messages
 
 #define MESSAGE_ROW                                                                               \
@@ -697,6 +711,41 @@ class SqliteRecords final : public Records {
     return remove(session_ids, audit, true);
   }
 
+  Erased erase_expired(const ExpiredQuery& which, const AuditEntry& audit) override {
+    index_.catch_up();
+    const std::string before = time_text(which.before);
+    const std::vector<std::string> ids = file_.readers.run([&](Connection& connection) {
+      std::vector<std::string> found;
+      Query query(connection, which.leads ? kIdleLeads : kIdleOthers);
+      query.bind(before).bind(sql_limit(which.limit));
+      while (query.step()) found.push_back(query.text(0));
+      return found;
+    });
+    if (ids.empty()) return {};
+    const Erased erased = file_.writer.run([&](Connection& connection) {
+      Erased counted;
+      for (const std::string& key : ids) {
+        const std::optional<Session> session = find_session(connection, key);
+        if (session && has_expired(*session, which)) remove(connection, *session, counted);
+      }
+      if (counted.sessions == 0) return counted;
+      insert_audit(connection, with_counts(audit, counted));
+      file_.writer.empty_log_after_commit();
+      return counted;
+    });
+    for (const std::string& key : ids) file_.history.forget(key);
+    return erased;
+  }
+
+  bool take_lease(const std::string& name, const std::string& owner, Timestamp now,
+                  Timestamp until) override {
+    const std::string at = time_text(now);
+    const std::string end = time_text(until);
+    return file_.writer.run([&](Connection& connection) {
+      return Query(connection, kTakeLease).bind(name).bind(owner).bind(end).bind(at).run() > 0;
+    });
+  }
+
  private:
   static Totals read_totals(Connection& connection) {
     Query query(connection, kTotals);
@@ -986,11 +1035,8 @@ class SqliteRecords final : public Records {
     const Erased erased = file_.writer.run([&](Connection& connection) {
       Erased counted;
       for (const std::string& key : session_ids) {
-        const std::optional<Session> session = find_session(connection, key);
-        if (!session) continue;
-        counted.messages += Query(connection, kDeleteMessages).bind(session->id).run();
-        Query(connection, kDeleteSession).bind(session->id).run();
-        ++counted.sessions;
+        if (const auto session = find_session(connection, key))
+          remove(connection, *session, counted);
       }
       insert_audit(connection, audit);
       if (thoroughly) file_.writer.empty_log_after_commit();
@@ -998,6 +1044,12 @@ class SqliteRecords final : public Records {
     });
     for (const std::string& key : session_ids) file_.history.forget(key);
     return erased;
+  }
+
+  static void remove(Connection& connection, const Session& session, Erased& counted) {
+    counted.messages += Query(connection, kDeleteMessages).bind(session.id).run();
+    Query(connection, kDeleteSession).bind(session.id).run();
+    ++counted.sessions;
   }
 
   void keep_figures(const std::string& day, const DayStatistics& figures) {

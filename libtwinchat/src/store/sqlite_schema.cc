@@ -258,6 +258,15 @@ CREATE TABLE "twinchat_consent" (
 CREATE INDEX "twinchat_consent_session" ON "twinchat_consent" ("session_id", "id");
 )sql";
 
+// Who of several programs on this file does what only one is to do, until when.
+constexpr char kCreateLeases[] = R"sql(
+CREATE TABLE "twinchat_lease" (
+  "name" text NOT NULL PRIMARY KEY,
+  "owner" text NOT NULL,
+  "expires_at" datetime NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 constexpr char kFindUsers[] =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
 
@@ -346,8 +355,8 @@ INSERT OR IGNORE INTO "auth_permission" ("content_type_id", "codename", "name")
 )sql";
 
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array<const char*, 5> kMigrations{kCreateTurns, kCreateDays, kCreateIndex,
-                                                 kCreateAccounts, kCreateFeedback};
+constexpr std::array<const char*, 6> kMigrations{kCreateTurns,    kCreateDays,     kCreateIndex,
+                                                 kCreateAccounts, kCreateFeedback, kCreateLeases};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =
