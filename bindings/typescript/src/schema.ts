@@ -1922,7 +1922,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
+        /** @description What can come from every path: 301, 308 without a body where https is asked for (SECURE_SSL_REDIRECT); 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
         Refused: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
