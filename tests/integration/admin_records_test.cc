@@ -368,6 +368,24 @@ TEST_CASE("Operators see what visitors think of answers and what they agreed to,
   CHECK(shown.at(2).at("turn").at("feedback") == "down");
   CHECK(shown.at(2).at("turn").at("feedback_at").is_string());
 
+  const auto listed = [&](const char* query) {
+    return admin.boss.read(std::string("/api/admin/turns/?") + query).at("results");
+  };
+  const Json disliked = listed("feedback=down");
+  REQUIRE(disliked.size() == 1);
+  CHECK(disliked.at(0).at("question") == "q2");
+  CHECK(disliked.at(0).at("status") == "complete");
+  CHECK(disliked.at(0).at("feedback") == "down");
+  CHECK(disliked.at(0).at("feedback_at").is_string());
+  CHECK(listed("feedback=down&status=unanswered").empty());
+  CHECK(listed("feedback=up").empty());
+  CHECK(listed("status=flagged").empty());
+  CHECK(admin.boss.get("/api/admin/turns/?feedback=none").status == 400);
+  CHECK(admin.boss.read("/api/admin/overview/").at("disliked") == 1);
+  const Json today = admin.boss.read("/api/admin/statistics/").at("days").back();
+  CHECK(today.at("liked") == 0);
+  CHECK(today.at("disliked") == 1);
+
   const Json consents = admin.boss.read(kSessions + id + "/").at("consents");
   REQUIRE(consents.size() == 1);
   CHECK(consents.at(0).at("version") == "1");

@@ -13,6 +13,7 @@
 #include "store/postgres_statement.h"
 #include "store/records_rules.h"
 #include "store/search_text.h"
+#include "store/turn_rules.h"
 #include "uuid.h"
 
 namespace twinchat::postgres {
@@ -128,6 +129,16 @@ constexpr char kDayMessages[] =
 constexpr char kDayTurns[] =
     "SELECT status, prompt_tokens, cached_tokens, output_tokens, thought_tokens, total_tokens, "
     "latency_ms FROM twinchat_turn WHERE id >= $1 AND id < $2";
+constexpr char kDayFeedback[] =
+    "SELECT count(*) FILTER (WHERE feedback > 0), count(*) FILTER (WHERE feedback < 0) FROM "
+    "twinchat_turn WHERE feedback <> 0 AND feedback_at >= $1 AND feedback_at < $2";
+constexpr char kFeedback[] =
+    "SELECT answer_message_id, feedback FROM twinchat_turn WHERE feedback <> 0 AND "
+    "answer_message_id = ANY($1)";
+constexpr char kStandingConsents[] =
+    "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+    ", session_id FROM twinchat_consent WHERE withdrawn_at IS NULL AND session_id = ANY($1) ORDER "
+    "BY session_id, id";
 constexpr char kProbeMessages[] =
     "SELECT u.p, m.id, m.created_at FROM unnest($1) AS u(p) LEFT JOIN LATERAL (SELECT id, "
     "created_at FROM chat_message WHERE id >= u.p ORDER BY id LIMIT 1) AS m ON true ORDER BY u.p";
@@ -652,6 +663,12 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
     found.messages = query.integer(0);
     found.visitor_messages = query.integer(1);
   }
+  {
+    Query query(connection, kDayFeedback);
+    query.bind(*range.from).bind(*range.before).step();
+    found.liked = query.integer(0);
+    found.disliked = query.integer(1);
+  }
   const IdRange ids = ids_of(connection, kProbeTurns, kNewestTurn, range);
   std::vector<std::int64_t> latencies;
   Query query(connection, kDayTurns);
@@ -789,6 +806,17 @@ class PostgresRecords final : public Records {
     });
   }
 
+  std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) override {
+    return transactions_.read([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Consent> found;
+      Query query(connection, kStandingConsents);
+      query.bind(sessions);
+      while (query.step()) found.insert_or_assign(query.integer(6), read_consent(query));
+      return found;
+    });
+  }
+
   Page<MessageRow> messages(const RowQuery& query) override {
     const std::int64_t cursor = unpack_id(query.cursor, 0);
     std::vector<SearchWord> words = search_.words(query.search, Search::In::kMessages);
@@ -899,6 +927,17 @@ class PostgresRecords final : public Records {
       if (!known && day < settled) keep_figures(days.back());
     }
     return days;
+  }
+
+  std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) override {
+    return transactions_.read([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Feedback> found;
+      Query query(connection, kFeedback);
+      query.bind(answer_ids);
+      while (query.step()) found.emplace(query.integer(0), feedback_from(query.integer(1)));
+      return found;
+    });
   }
 
   std::vector<std::string> sessions_of(const PersonName& person) override {
@@ -1164,13 +1203,18 @@ class PostgresRecords final : public Records {
                                   std::int64_t cursor, const std::vector<std::string>& statuses) {
     const IdRange ids = ids_of(connection, kProbeTurns, kNewestTurn, query.created);
     const auto where = [&](Statement& sql, std::int64_t before) -> Statement& {
-      sql.add(" FROM twinchat_turn WHERE status NOT IN ('pending', 'complete') AND status IN (");
-      const char* separator = "";
-      for (const std::string& status : statuses) {
-        sql.add(separator).value(status);
-        separator = ", ";
+      sql.add(" FROM twinchat_turn WHERE ");
+      if (query.feedback == Feedback::kNone) {
+        sql.add("status NOT IN ('pending', 'complete')");
+      } else {
+        sql.add("feedback <> 0 AND feedback = ").value(stored(query.feedback));
       }
-      return sql.add(") AND id >= ").value(ids.from).add(" AND id < ").value(before);
+      const char* separator = " AND status IN (";
+      for (const std::string& status : statuses) {
+        sql.add(std::exchange(separator, ", ")).value(status);
+      }
+      sql.add(statuses.empty() ? " AND id >= " : ") AND id >= ");
+      return sql.value(ids.from).add(" AND id < ").value(before);
     };
     Statement sql("SELECT id");
     where(sql, std::min(ids.before, cursor)).add(" ORDER BY id DESC LIMIT ");
@@ -1269,6 +1313,9 @@ std::vector<std::string> record_statements() {
           kDaySessions,
           kDayMessages,
           kDayTurns,
+          kDayFeedback,
+          kFeedback,
+          kStandingConsents,
           kProbeMessages,
           kProbeTurns,
           kNewestMessage,

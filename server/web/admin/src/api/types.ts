@@ -37,3 +37,7 @@ export type Prices = Schemas["Prices"];
 export type Statistics = Schemas["Statistics"];
 export type User = Schemas["User"];
 export type Token = Schemas["Token"];
+
+export type Consent = Schemas["Consent"];
+// What a visitor thinks of an answer.
+export type Thumb = NonNullable<Turn["feedback"]>;
