@@ -315,6 +315,9 @@ void ListKeeper::vacuum_soon() {
 }
 
 void ListKeeper::vacuum() {
+  if (Clock::now() < next_vacuum_) return;
+  const auto began = Clock::now();
+  wants_vacuum_ = false;
   // A connection of its own: these statements take their time, and belong to no transaction that
   // could be told so.
   Limits limits;
@@ -322,6 +325,7 @@ void ListKeeper::vacuum() {
   Connection connection(transactions_.pool().target(), limits,
                         transactions_.pool().takes_no_options());
   for (const char* sql : kVacuum) connection.exec(sql);
+  next_vacuum_ = Clock::now() + (Clock::now() - began) * 20;
 }
 
 void ListKeeper::run(std::stop_token stop) {
@@ -329,7 +333,7 @@ void ListKeeper::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     Clock::duration pause = kIdle;
     try {
-      if (wants_vacuum_.exchange(false)) vacuum();
+      if (wants_vacuum_) vacuum();
       const State now = state();
       look_again();
       if (!look(now)) pause = Clock::duration(0);
@@ -340,7 +344,8 @@ void ListKeeper::run(std::stop_token stop) {
       pause = kAfterError;
     }
     std::unique_lock lock(wake_mutex_);
-    wake_.wait_for(lock, stop, pause, [&] { return wants_vacuum_.load(); });
+    wake_.wait_for(lock, stop, pause,
+                   [&] { return wants_vacuum_ && Clock::now() >= next_vacuum_; });
   }
 }
 

@@ -65,11 +65,22 @@ constexpr char kHoldWords[] =
     "u.session OFFSET 0) AS x WHERE x.content ILIKE u.pattern LIMIT 1) AS m";
 constexpr char kTextsOfSession[] = "SELECT content FROM chat_message WHERE session_id = $1";
 constexpr char kLockForDeletion[] =
-    "SELECT id FROM chat_chatsession WHERE session_id = ANY($1) ORDER BY id FOR UPDATE";
+    "SELECT id, session_id, user_name, user_email, user_phone, created_at, updated_at FROM "
+    "chat_chatsession WHERE session_id = ANY($1) ORDER BY id FOR UPDATE";
 // Turns go with their questions; what else is of a session goes with it.
 constexpr char kDeleteMessagesOf[] =
     "DELETE FROM chat_message WHERE session_id = ANY($1) RETURNING id";
 constexpr char kDeleteSessions[] = "DELETE FROM chat_chatsession WHERE id = ANY($1)";
+// The lists' own rows may be wrong: who erases looks again.
+#define IDLE_SESSIONS                                                                         \
+  "SELECT s.session_id FROM twinchat_session AS t JOIN chat_chatsession AS s ON s.id = t.id " \
+  "WHERE t.updated_at < $1 AND s.updated_at < $1 AND "
+constexpr char kIdleLeads[] = IDLE_SESSIONS "t.is_lead ORDER BY t.updated_at, t.id LIMIT $2";
+constexpr char kIdleOthers[] = IDLE_SESSIONS "NOT t.is_lead ORDER BY t.updated_at, t.id LIMIT $2";
+constexpr char kTakeLease[] =
+    "INSERT INTO twinchat_lease (name, owner, expires_at) VALUES ($1, $2, $3) ON CONFLICT (name) "
+    "DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at WHERE "
+    "twinchat_lease.owner = excluded.owner OR twinchat_lease.expires_at <= $4";
 constexpr char kSessionsByEmail[] =
     "SELECT session_id FROM chat_chatsession WHERE lower(coalesce(user_email, '') COLLATE \"C\") = "
     "$1 ORDER BY id";
@@ -768,14 +779,18 @@ class PostgresRecords final : public Records {
                          const AuditEntry& audit) override {
     std::vector<std::string> keys;
     std::copy_if(session_ids.begin(), session_ids.end(), std::back_inserter(keys), is_storable);
-    for (int tries = 1;; ++tries) {
-      try {
-        return remove(keys, audit);
-      } catch (const SqlError& error) {
-        // Another program has just added a message to one of them.
-        if (error.sqlstate() != "23503" || tries == kTries) throw;
-      }
-    }
+    return removing([&] {
+      std::vector<std::int64_t> sessions;
+      const auto lock = [&](Connection& connection) {
+        sessions.clear();
+        for (const Session& session : lock_for_deletion(connection, keys)) {
+          sessions.push_back(session.id);
+        }
+      };
+      return write_audited(transactions_, lock, [&](Connection& connection) {
+        return std::pair(remove(connection, sessions), audit);
+      });
+    });
   }
 
   std::vector<Utterance> conversation(std::string_view session_id, std::int64_t before_id,
@@ -962,6 +977,43 @@ class PostgresRecords final : public Records {
     const Erased erased = delete_sessions(session_ids, audit);
     if (erased.sessions > 0) keeper_.vacuum_soon();
     return erased;
+  }
+
+  Erased erase_expired(const ExpiredQuery& which, const AuditEntry& audit) override {
+    keeper_.catch_up();
+    const std::vector<std::string> keys = transactions_.read([&](Connection& connection) {
+      std::vector<std::string> found;
+      Query query(connection, which.leads ? kIdleLeads : kIdleOthers);
+      query.bind(which.before).bind(sql_limit(which.limit));
+      while (query.step()) found.push_back(query.text(0));
+      return found;
+    });
+    if (keys.empty()) return {};
+    std::optional<std::pair<Erased, AuditEntry>> former;
+    const Erased erased = removing([&] {
+      return transactions_.write([&](Connection& connection, bool in_doubt) {
+        std::vector<std::int64_t> sessions;
+        for (const Session& session : lock_for_deletion(connection, keys)) {
+          if (has_expired(session, which)) sessions.push_back(session.id);
+        }
+        if (in_doubt && former && has_audit(connection, former->second)) return former->first;
+        if (sessions.empty()) return Erased{};
+        const Erased counted = remove(connection, sessions);
+        former.emplace(counted, with_counts(audit, counted));
+        insert_audit(connection, former->second);
+        return counted;
+      });
+    });
+    if (erased.sessions > 0) keeper_.vacuum_soon();
+    return erased;
+  }
+
+  bool take_lease(const std::string& name, const std::string& owner, Timestamp now,
+                  Timestamp until) override {
+    return transactions_.write([&](Connection& connection) {
+      Query query(connection, kTakeLease);
+      return query.bind(name).bind(owner).bind(until).bind(now).run() > 0;
+    });
   }
 
  private:
@@ -1241,26 +1293,37 @@ class PostgresRecords final : public Records {
     return page;
   }
 
-  Erased remove(const std::vector<std::string>& keys, const AuditEntry& audit) {
-    std::vector<std::int64_t> sessions;
-    const auto lock = [&](Connection& connection) {
-      sessions.clear();
-      Query query(connection, kLockForDeletion);
-      query.bind(keys);
-      while (query.step()) sessions.push_back(query.integer(0));
-    };
-    return write_audited(transactions_, lock, [&](Connection& connection) {
-      const std::int64_t leads = counted_leads(connection, sessions);
-      std::vector<std::int64_t> messages;
-      Query query(connection, kDeleteMessagesOf);
-      query.bind(sessions);
-      while (query.step()) messages.push_back(query.integer(0));
-      Query(connection, kDeleteSessions).bind(sessions).run();
-      uncount(connection, sessions, messages, leads);
-      return std::pair(Erased{static_cast<std::int64_t>(sessions.size()),
-                              static_cast<std::int64_t>(messages.size())},
-                       audit);
-    });
+  // Locks the sessions that are there.
+  static std::vector<Session> lock_for_deletion(Connection& connection,
+                                                const std::vector<std::string>& keys) {
+    std::vector<Session> sessions;
+    Query query(connection, kLockForDeletion);
+    query.bind(keys);
+    while (query.step()) sessions.push_back(read_session(query, 0));
+    return sessions;
+  }
+
+  static Erased remove(Connection& connection, const std::vector<std::int64_t>& sessions) {
+    const std::int64_t leads = counted_leads(connection, sessions);
+    std::vector<std::int64_t> messages;
+    Query query(connection, kDeleteMessagesOf);
+    query.bind(sessions);
+    while (query.step()) messages.push_back(query.integer(0));
+    Query(connection, kDeleteSessions).bind(sessions).run();
+    uncount(connection, sessions, messages, leads);
+    return {static_cast<std::int64_t>(sessions.size()), static_cast<std::int64_t>(messages.size())};
+  }
+
+  // Again when another program has just added a message to one of the sessions.
+  template <class F>
+  static Erased removing(F&& work) {
+    for (int tries = 1;; ++tries) {
+      try {
+        return work();
+      } catch (const SqlError& error) {
+        if (error.sqlstate() != "23503" || tries == kTries) throw;
+      }
+    }
   }
 
   void keep_figures(const DayStatistics& figures) {
@@ -1293,6 +1356,9 @@ std::vector<std::string> record_statements() {
           kHoldWords,
           kTextsOfSession,
           kLockForDeletion,
+          kIdleLeads,
+          kIdleOthers,
+          kTakeLease,
           kDeleteMessagesOf,
           kDeleteSessions,
           kSessionsByEmail,
