@@ -111,6 +111,10 @@ export class Comparison {
   }
 
   #problem(record) {
+    // Every path's under SECURE_SSL_REDIRECT, as the document's description says.
+    if ([301, 308].includes(record.status) && /^https:/.test(record.headers.location)) {
+      return record.body ? 'a body' : null;
+    }
     const path = withoutSlash(decodeURI(record.target.replace(/[?#].*/s, '')));
     const found = this.#paths.find(
       ({ item, pattern }) => Boolean(item.servers) === record.metrics && pattern.test(path),
