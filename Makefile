@@ -97,6 +97,7 @@ bench: bench-deps
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
 	  admin-bench postgres_fixture twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
+	python3 tests/benchmarks/scale_bench.py $(BUILD) $(ARGS)
 	folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	DATABASE_URL="sqlite:///$$folder/admin.db" $(BUILD)/server/twinchat-server migrate
