@@ -31,7 +31,7 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
 PYTHON_PACKAGES := python3-dev pybind11-dev
 DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
 DOCS_PACKAGES := doxygen python3
-TEST_PACKAGES := catch2 chromium curl python3-django python3-psycopg2 postgresql pgbouncer haproxy openssl clang libclang-rt-14-dev nghttp2-proxy \
+TEST_PACKAGES := catch2 chromium curl fonts-lohit-deva python3-django python3-psycopg2 postgresql pgbouncer haproxy openssl clang libclang-rt-14-dev nghttp2-proxy \
                  libedit-dev python3-pytest python3-mypy $(DOCS_PACKAGES) $(PYTHON_PACKAGES) \
                  $(DEB_PACKAGES)
 BENCH_PACKAGES := wrk python3
@@ -108,6 +108,12 @@ bench: bench-deps
 	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
 	  $(if $(shell command -v node),--node node)
 	python3 tests/benchmarks/bindings_bench.py $(BUILD)
+	# The widget is measured in Chromium, where npm can install what drives it.
+	if ctest --test-dir $(BUILD) -R browser_install --quiet; then
+	  TWINCHAT_SERVER=$(abspath $(BUILD))/server/twinchat-server \
+	  GEMINI_STANDIN=$(abspath $(BUILD))/tests/support/gemini_standin/gemini-standin \
+	  CHROMIUM=$$(command -v chromium) node $(BUILD)/tests/browser/bench.mjs
+	fi
 
 # What `make test` does in a few rounds: kill -9 under load, a tenth as often as the power fails.
 soak: test-deps

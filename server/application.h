@@ -16,6 +16,7 @@
 #include "maintenance/backup_schedule.h"
 #include "maintenance/retention.h"
 #include "metrics/metrics.h"
+#include "systemd/service_manager.h"
 #include "twinchat/assistant.h"
 #include "twinchat/database.h"
 
@@ -23,7 +24,8 @@ namespace twinchat::server {
 
 // Opens the database of the settings; what an operator should know goes to the log. With `create`
 // off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
-Database open_database(const Settings& settings, bool create);
+// With `take_time`, what takes minutes on a large database is done too, and otherwise left out.
+Database open_database(const Settings& settings, bool create, bool take_time = false);
 
 // The settings' rules.
 RetentionRules retention_rules(const Settings& settings);
@@ -34,8 +36,9 @@ RetentionRules retention_rules(const Settings& settings);
 // one thread.
 class Application {
  public:
-  // Opens the database and makes the model. Error when that cannot be done.
-  explicit Application(const Settings& settings);
+  // Opens the database and makes the model. Error when that cannot be done, SettingsError when the
+  // certificate cannot be used. `manager` hears how the server is, and must outlive it.
+  explicit Application(const Settings& settings, const ServiceManager& manager = nobody());
   // Cancels the turns under way and waits until they are stored.
   ~Application();
   Application(const Application&) = delete;
@@ -57,26 +60,47 @@ class Application {
 
   // Says that the end is near: from here on /readyz is 503, everything else goes on.
   // Async-signal-safe.
-  void announce_stop() noexcept { stopping_ = true; }
+  void announce_stop() noexcept {
+    stopping_ = true;
+    http_.interrupt();
+  }
+
+  // Has the certificate read again, on a worker; what came of it is in the log. Async-signal-safe.
+  void reload() noexcept {
+    reload_ = true;
+    http_.interrupt();
+  }
 
  private:
+  static const ServiceManager& nobody();
   void handle(Exchange& exchange);
   void add_health_routes();
   RouterOptions router_options() const;
   // Runs the task on a worker, unless the end has come by then.
   void post(std::function<void()> task);
   std::string metrics_text();
+  HttpServerOptions http_options();
+  // What a signal handler has asked for.
+  void heed_signals();
+  void load_certificate();
+  // Tells the manager that the server is alive, and what it does.
+  void tell_manager();
 
   const Settings settings_;
+  const ServiceManager& manager_;
+  const std::shared_ptr<TlsContext> tls_;  // null: plain HTTP
   // Held by every handler that runs, and alone by the end: the assistant goes when none is left.
   std::shared_mutex running_;
   bool closed_ = false;  // guarded by running_
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> reload_{false};
+  bool told_of_stop_ = false;  // the event loop's
   RequestLimits limits_;
   const std::unique_ptr<Metrics> metrics_;  // null when nobody wants them; outlives what it counts
   Router router_;  // outlives the server, which asks it for the answers to broken requests
   HttpServer http_;
-  std::shared_ptr<Store> store_;
+  std::shared_ptr<Store> database_;  // as it was opened
+  std::shared_ptr<Store> store_;     // the same, watched
   std::shared_ptr<Records> records_;
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;

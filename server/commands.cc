@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <iterator>
@@ -122,10 +123,15 @@ extern "C" void on_drain_delay(int) {
   }
 }
 
+extern "C" void on_reload(int) {
+  if (Application* application = g_application.load()) application->reload();
+}
+
 int serve(const CommandLine& line) {
   const Settings settings = line.settings(true);
+  const ServiceManager manager([](const char* name) { return std::getenv(name); });
   std::signal(SIGPIPE, SIG_IGN);
-  Application application(settings);
+  Application application(settings, manager);
   g_drain_ms = settings.shutdown_timeout.count();
   g_drain_delay_ms = settings.drain_delay.count();
   g_application = &application;
@@ -142,6 +148,10 @@ int serve(const CommandLine& line) {
   on_ring.sa_handler = on_drain_delay;
   on_ring.sa_flags = SA_RESTART;
   sigaction(SIGALRM, &on_ring, nullptr);
+  struct sigaction on_hang_up = {};
+  on_hang_up.sa_handler = on_reload;
+  on_hang_up.sa_flags = SA_RESTART;
+  sigaction(SIGHUP, &on_hang_up, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   application.run();
@@ -151,8 +161,8 @@ int serve(const CommandLine& line) {
 
 int migrate(const CommandLine& line) {
   const Settings settings = line.settings(false);
-  open_database(settings, true);
-  fmt::print("{} is ready.\n", settings.database_url);
+  open_database(settings, true, true);
+  fmt::print("{} is ready.\n", settings.database_shown());
   return kOk;
 }
 
@@ -161,10 +171,11 @@ int check(const CommandLine& line) {
   fmt::print("settings: ok{}\n", settings.demo() ? " (offline demo model: no GEMINI_API_KEY)" : "");
   try {
     open_database(settings, false);
-    fmt::print("database: {} is ready\n", settings.database_url);
+    fmt::print("database: {} is ready\n", settings.database_shown());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kNotFound) throw;
-    fmt::print("database: {} is not there yet; serve or migrate makes it\n", settings.database_url);
+    fmt::print("database: {} is not there yet; serve or migrate makes it\n",
+               settings.database_shown());
   }
   return kOk;
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "admin/account_routes.h"
 #include "admin/gate.h"
@@ -10,8 +9,8 @@
 namespace twinchat::server {
 
 struct AdminOptions {
-  // From whom X-Forwarded-Proto is believed.
-  std::vector<AddressRange> trusted_proxies = {};
+  // No cookie without https, not even on a loopback address.
+  bool always_secure = false;
   RecordRouteOptions records = {};
 };
 
@@ -21,8 +20,8 @@ struct AdminOptions {
 class Admin {
  public:
   // `limits` must outlive it.
-  Admin(std::shared_ptr<Records> records, std::shared_ptr<Accounts> accounts,
-        const RequestLimits& limits, AdminOptions options);
+  Admin(std::shared_ptr<Store> store, std::shared_ptr<Records> records,
+        std::shared_ptr<Accounts> accounts, const RequestLimits& limits, AdminOptions options);
 
   // Puts the routes on the table. `this` must outlive the router's use.
   void add_to(Router& router);
@@ -31,6 +30,7 @@ class Admin {
   void stop_streams() { record_routes_.stop(); }
 
  private:
+  const std::shared_ptr<Store> store_;
   const std::shared_ptr<Records> records_;
   const std::shared_ptr<Accounts> accounts_;
   const Gate gate_;

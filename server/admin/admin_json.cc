@@ -16,10 +16,6 @@ Json or_null(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
 }
 
-Json or_null(const std::optional<Timestamp>& time) {
-  return time ? Json(to_text(*time)) : Json(nullptr);
-}
-
 std::string field_of(const std::optional<std::string>& text) {
   return text ? std::to_string(text->size()) + ":" + *text : "-";
 }
@@ -123,7 +119,21 @@ Json to_json_of_turn(const Turn& turn) {
           {"attempts", turn.attempts},
           {"latency_ms", turn.latency.count()},
           {"usage", to_json(turn.usage)},
-          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr}};
+          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr},
+          {"feedback", to_json(turn.feedback)},
+          {"feedback_at", to_json(turn.feedback_at)}};
+}
+
+Json to_json(const std::vector<Consent>& consents) {
+  Json shown = Json::array();
+  for (const Consent& consent : consents) {
+    shown.push_back({{"version", consent.version},
+                     {"language", consent.language},
+                     {"text", consent.text},
+                     {"given_at", to_text(consent.given_at)},
+                     {"withdrawn_at", to_json(consent.withdrawn_at)}});
+  }
+  return shown;
 }
 
 Json to_json(const Utterance& utterance) {
@@ -184,7 +194,7 @@ Json to_json(const User& user) {
           {"is_active", user.is_active},
           {"is_staff", user.is_staff},
           {"is_superuser", user.is_superuser},
-          {"last_login", or_null(user.last_login)},
+          {"last_login", to_json(user.last_login)},
           {"date_joined", to_text(user.date_joined)},
           {"permissions", user.permissions}};
 }
@@ -193,8 +203,8 @@ Json to_json(const ApiToken& token) {
   return {{"id", token.id},
           {"name", token.name},
           {"created_at", to_text(token.created_at)},
-          {"last_used_at", or_null(token.last_used_at)},
-          {"expires_at", or_null(token.expires_at)}};
+          {"last_used_at", to_json(token.last_used_at)},
+          {"expires_at", to_json(token.expires_at)}};
 }
 
 }  // namespace twinchat::server

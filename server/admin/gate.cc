@@ -159,13 +159,9 @@ AuditEntry Gate::entry(const Call& call, const std::string& user, std::string ac
 }
 
 bool Gate::is_plain_loopback(const Call& call) const {
+  if (always_secure_ || call.secure()) return false;
   const std::string host = host_of(call.request().get_header_value("Host"));
-  if (host != "localhost" && host != "127.0.0.1" && host != "[::1]") return false;
-  const auto peer = IpAddress::parse(call.peer());
-  const bool believed =
-      peer && std::any_of(trusted_.begin(), trusted_.end(),
-                          [&](const AddressRange& range) { return range.contains(*peer); });
-  return !believed || ascii_lower(call.request().get_header_value("X-Forwarded-Proto")) != "https";
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
 }
 
 std::string Gate::cookie_name(const Call& call) const {

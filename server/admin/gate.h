@@ -47,9 +47,10 @@ class Gate {
   static constexpr std::chrono::minutes kIdle{30};
   static constexpr std::chrono::hours kAbsolute{12};
 
-  // Keeps the references.
-  Gate(Accounts& accounts, const RequestLimits& limits, std::vector<AddressRange> trusted_proxies)
-      : accounts_(accounts), limits_(limits), trusted_(std::move(trusted_proxies)) {}
+  // Keeps the references. With `always_secure` there is no cookie without https, not even on a
+  // loopback address.
+  Gate(Accounts& accounts, const RequestLimits& limits, bool always_secure)
+      : accounts_(accounts), limits_(limits), always_secure_(always_secure) {}
 
   // Puts a route on the table: the handler is called only for who satisfies the need, others get
   // 401 or 403. What the library throws in it becomes the admin's answers.
@@ -86,7 +87,7 @@ class Gate {
 
   Accounts& accounts_;
   const RequestLimits& limits_;
-  const std::vector<AddressRange> trusted_;
+  const bool always_secure_;
 };
 
 // Now, as it is stored.

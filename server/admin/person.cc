@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
 #include "admin/admin_json.h"
 #include "api/session_json.h"
@@ -11,34 +12,13 @@ namespace twinchat::server {
 namespace {
 
 constexpr std::size_t kDeletedAtOnce = 25;
-constexpr std::size_t kMessagesAtOnce = 1'000;
 
-Json messages_json(Records& records, const std::string& session_id) {
-  std::vector<Json> pages;
-  for (std::int64_t before = 0;;) {
-    const std::vector<Utterance> page = records.conversation(session_id, before, kMessagesAtOnce);
-    Json shown = Json::array();
-    for (const Utterance& one : page) shown.push_back(to_json(one));
-    pages.push_back(std::move(shown));
-    if (page.size() < kMessagesAtOnce) break;
-    before = page.front().message.id;
-  }
+Json turns_json(Store& store, const std::string& session_id) {
   Json all = Json::array();
-  for (auto page = pages.rbegin(); page != pages.rend(); ++page) {
-    for (Json& one : *page) all.push_back(std::move(one));
-  }
-  return all;
-}
-
-Json consents_json(Store& store, const std::string& session_id) {
-  Json all = Json::array();
-  for (const Consent& one : store.consents(session_id)) {
-    all.push_back(
-        {{"version", one.version},
-         {"language", one.language},
-         {"text", one.text},
-         {"given_at", to_text(one.given_at)},
-         {"withdrawn_at", one.withdrawn_at ? Json(to_text(*one.withdrawn_at)) : nullptr}});
+  for (const Turn& turn : store.turns(session_id, SIZE_MAX)) {
+    Json shown = to_json_of_turn(turn);
+    shown["user_message_id"] = turn.user_message.id;
+    all.push_back(std::move(shown));
   }
   return all;
 }
@@ -70,8 +50,9 @@ Json person_json(Store& store, Records& records, Accounts& accounts,
     const std::optional<SessionRow> row = records.session(id);
     if (!row) continue;
     Json session = to_json(row->session, {});
-    session["messages"] = messages_json(records, id);
-    session["consents"] = consents_json(store, id);
+    session["messages"] = to_json(store.messages(id, {}), store.answered_turns(id, 0, INT64_MAX));
+    session["turns"] = turns_json(store, id);
+    session["consents"] = to_json(store.consents(id));
     session["history"] = history_json(accounts, id);
     sessions.push_back(std::move(session));
   }

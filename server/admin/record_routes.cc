@@ -4,7 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <thread>
+#include <utility>
 
 #include "admin/admin_json.h"
 #include "admin/csv.h"
@@ -136,9 +139,10 @@ void check_expected(std::size_t found, std::int64_t expected) {
 
 }  // namespace
 
-RecordRoutes::RecordRoutes(Records& records, Accounts& accounts, const Gate& gate,
+RecordRoutes::RecordRoutes(Store& store, Records& records, Accounts& accounts, const Gate& gate,
                            RecordRouteOptions options)
-    : records_(records),
+    : store_(store),
+      records_(records),
       accounts_(accounts),
       gate_(gate),
       options_(std::move(options)),
@@ -287,7 +291,9 @@ void RecordRoutes::add_session(Call& call, const Operator& who) {
 void RecordRoutes::session(Call& call, const Operator& who) {
   const SessionRow row = found_session(call);
   record(call, who, "view", "session", row.session.session_id);
-  call.answer(200, in_full(row, who.may("view_message")));
+  Json shown = in_full(row, who.may("view_message"));
+  shown["consents"] = to_json(store_.consents(row.session.session_id));
+  call.answer(200, shown);
 }
 
 void RecordRoutes::edit_session(Call& call, const Operator& who) {
@@ -542,14 +548,10 @@ void RecordRoutes::turns(Call& call, const Operator& who) {
 
 void RecordRoutes::person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(call)));
-  Json sessions = Json::array();
-  for (const std::string& id : ids) {
-    if (const auto row = records_.session(id)) sessions.push_back(session_with_messages(*row));
-  }
+  const Json file = person_json(store_, records_, accounts_, ids, now());
   record(call, who, "export", "session", ids.size() == 1 ? ids.front() : std::string(),
          fmt::format("one person, {} sessions", ids.size()));
-  call.answer(200, {{"exported_at", to_text(now())}, {"sessions", std::move(sessions)}},
-              {{"Content-Disposition", "attachment; filename=\"person.json\""}});
+  call.answer(200, file, {{"Content-Disposition", "attachment; filename=\"person.json\""}});
 }
 
 void RecordRoutes::preview_person(Call& call, const Operator&) {
@@ -584,12 +586,13 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
   const Page<SessionRow> first = records_.sessions(one);
   const std::string name = leads_only ? "leads" : "sessions";
   record(call, who, "export", "session", "", name + (csv ? ", csv" : ", json"));
-  const auto row_text = [](const SessionRow& row) {
+  const auto row_text = [this](const SessionRow& row) {
     const Session& session = row.session;
     return csv_line({session.session_id, session.user.name.value_or(""),
                      session.user.email.value_or(""), session.user.phone.value_or(""),
                      to_text(session.created_at), to_text(session.updated_at),
-                     std::to_string(row.message_count)});
+                     std::to_string(row.message_count),
+                     text_of(standing_consent(session.session_id)).value_or("")});
   };
   stream_file(call, name, csv ? "csv" : "json", first.count_exact ? first.count : std::nullopt,
               [this, query, csv, row_text, began = false, ended = false]() mutable {
@@ -597,7 +600,7 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
                 if (ended) return text;
                 if (!std::exchange(began, true)) {
                   text = csv ? csv_begin({"session_id", "user_name", "user_email", "user_phone",
-                                          "created_at", "updated_at", "message_count"})
+                                          "created_at", "updated_at", "message_count", "consent"})
                              : "[";
                 }
                 const bool first_page = query.cursor.empty();
@@ -609,6 +612,7 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
                   }
                   Json json = listed(row, false);
                   json.erase("last_message");
+                  json["consent"] = standing_consent(row.session.session_id);
                   text += (first_page && text == "[" ? "\n" : ",\n") + to_text(json);
                 }
                 query.cursor = page.next;
@@ -633,23 +637,27 @@ void RecordRoutes::export_messages(Call& call, const Operator& who) {
         std::string text;
         if (ended) return text;
         if (!std::exchange(began, true)) {
-          text = csv ? csv_begin({"id", "session_id", "is_bot", "created_at", "content"}) : "[";
+          text =
+              csv ? csv_begin({"id", "session_id", "is_bot", "created_at", "content", "feedback"})
+                  : "[";
         }
         const bool first_page = query.cursor.empty();
         const Page<MessageRow> page = records_.messages(query);
+        const auto given = feedback_on(page.rows);
         for (const MessageRow& row : page.rows) {
           const Message& message = row.message;
+          const auto found = given.find(message.id);
+          const Json feedback = to_json(found == given.end() ? Feedback::kNone : found->second);
           if (csv) {
-            text +=
-                csv_line({std::to_string(message.id), row.session_id, message.is_bot ? "1" : "0",
-                          to_text(message.created_at), message.text});
+            text += csv_line({std::to_string(message.id), row.session_id,
+                              message.is_bot ? "1" : "0", to_text(message.created_at), message.text,
+                              text_of(feedback).value_or("")});
             continue;
           }
-          const Json json = {{"id", message.id},
-                             {"session_id", row.session_id},
-                             {"is_bot", message.is_bot},
-                             {"created_at", to_text(message.created_at)},
-                             {"content", message.text}};
+          const Json json = {
+              {"id", message.id},         {"session_id", row.session_id},
+              {"is_bot", message.is_bot}, {"created_at", to_text(message.created_at)},
+              {"content", message.text},  {"feedback", feedback}};
           text += (first_page && text == "[" ? "\n" : ",\n") + to_text(json);
         }
         query.cursor = page.next;
@@ -718,8 +726,7 @@ void RecordRoutes::chat_list(Call& call, const Operator& who) {
     query.cursor = rows.next;
     if (rows.next.empty() && at < page) throw Refusal(404, {{"detail", "Invalid page."}});
   }
-  const std::string scheme =
-      call.request().get_header_value("X-Forwarded-Proto") == "https" ? "https" : "http";
+  const std::string scheme = call.secure() ? "https" : "http";
   const auto link = [&](std::size_t number) {
     return fmt::format("{}://{}/api/chat/sessions/{}", scheme,
                        call.request().get_header_value("Host"),
@@ -783,6 +790,33 @@ Json RecordRoutes::session_with_messages(const SessionRow& row) {
     messages.push_back(std::move(one.message));
   }
   return to_json(row.session, messages);
+}
+
+std::unordered_map<std::int64_t, Feedback> RecordRoutes::feedback_on(
+    const std::vector<MessageRow>& rows) {
+  // The first and the last answer of each session.
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> ranges;
+  for (const MessageRow& row : rows) {
+    if (!row.message.is_bot) continue;
+    const std::int64_t id = row.message.id;
+    const auto [range, is_new] = ranges.try_emplace(row.session_id, id, id);
+    if (!is_new)
+      range->second = {std::min(range->second.first, id), std::max(range->second.second, id)};
+  }
+  std::unordered_map<std::int64_t, Feedback> found;
+  for (const auto& [session, range] : ranges) {
+    for (const Turn& turn : store_.answered_turns(session, range.first, range.second)) {
+      if (turn.feedback != Feedback::kNone) found.emplace(turn.answer->id, turn.feedback);
+    }
+  }
+  return found;
+}
+
+Json RecordRoutes::standing_consent(const std::string& session_id) {
+  const std::vector<Consent> all = store_.consents(session_id);
+  const auto newest = std::find_if(all.rbegin(), all.rend(),
+                                   [](const Consent& consent) { return !consent.withdrawn_at; });
+  return newest == all.rend() ? Json(nullptr) : Json(newest->version);
 }
 
 AuditEntry RecordRoutes::entry(const Call& call, const Operator& who, std::string action,

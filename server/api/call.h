@@ -39,6 +39,8 @@ struct AnswerContext {
   std::string session = {};
   // A hash of the client's address.
   std::string client = {};
+  // The request came by https.
+  bool secure = false;
   // The router's; outlives every answer.
   const RetrySpread* spread = nullptr;
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
@@ -108,6 +110,8 @@ class Call {
   std::optional<std::string> query(std::string_view name) const;
   // The address of the TCP peer, which may be a proxy.
   const std::string& peer() const { return exchange_.client_address(); }
+  // Whether the request came by https, to this server or to a proxy that is believed.
+  bool secure() const { return context_->secure; }
   // Decoded, without the query.
   std::string_view path() const { return exchange_.path(); }
   // Says which session the request is about, for the log: a hash of the id.

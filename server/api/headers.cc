@@ -49,7 +49,6 @@ bool AccessRules::allows_origin(std::string_view origin) const {
 void add_security_headers(httplib::Headers& headers, bool admin) {
   headers.emplace("X-Content-Type-Options", "nosniff");
   headers.emplace("X-Frame-Options", "DENY");
-  headers.emplace("Referrer-Policy", admin ? "no-referrer" : "same-origin");
   headers.emplace("Cross-Origin-Opener-Policy", "same-origin");
   if (!admin) return;
   headers.emplace("Cross-Origin-Resource-Policy", "same-origin");
@@ -57,8 +56,6 @@ void add_security_headers(httplib::Headers& headers, bool admin) {
                   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
                   "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri "
                   "'none'; object-src 'none'");
-  // Heard by browsers over https alone.
-  headers.emplace("Strict-Transport-Security", "max-age=31536000");
 }
 
 void add_cors_headers(httplib::Headers& headers, const AccessRules& rules, std::string_view origin,

@@ -27,8 +27,8 @@ class AccessRules {
   std::vector<std::string> origins_;
 };
 
-// Puts the fields on `headers` that every answer carries, whatever it is; those of the admin are
-// stricter.
+// Puts the fields on `headers` that every answer carries, whatever it is and however it was asked
+// for (see HttpsRules for the others); those of the admin are stricter.
 void add_security_headers(httplib::Headers& headers, bool admin = false);
 
 // Puts those on that let an allowed page, the one of Origin, read the answer; `preflight` adds what

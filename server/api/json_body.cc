@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "api/refusal.h"
 #include "text.h"
 
@@ -104,6 +106,48 @@ std::string BodyFields::required_text(const std::string& name, std::size_t max_l
 std::string BodyFields::optional_text(const std::string& name, std::size_t max_length) {
   const auto it = body_.find(name);
   return it == body_.end() || it->is_null() ? std::string() : text(name, *it, max_length);
+}
+
+std::int64_t BodyFields::required_integer(const std::string& name) {
+  const auto it = body_.find(name);
+  if (it == body_.end() || it->is_null()) {
+    complain(name, it == body_.end() ? "This field is required." : "This field may not be null.");
+    return 0;
+  }
+  // A float and what is too large are numbers, too, and not written so.
+  const std::string text = text_of(*it).value_or("");
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) {
+    complain(name, "A valid integer is required.");
+    return 0;
+  }
+  return value;
+}
+
+std::optional<std::string> BodyFields::required_choice(const std::string& name,
+                                                       const std::vector<std::string>& choices) {
+  const auto it = body_.find(name);
+  if (it == body_.end()) {
+    complain(name, "This field is required.");
+    return std::nullopt;
+  }
+  if (it->is_null()) return std::nullopt;
+  for (const std::string& choice : choices) {
+    if (*it == choice) return choice;
+  }
+  complain(name, "Not a valid choice.");
+  return std::nullopt;
+}
+
+bool BodyFields::optional_flag(const std::string& name) {
+  const auto it = body_.find(name);
+  if (it == body_.end() || it->is_null()) return false;
+  if (!it->is_boolean()) {
+    complain(name, "Must be a valid boolean.");
+    return false;
+  }
+  return it->get<bool>();
 }
 
 UserDetailsUpdate BodyFields::user_details() {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/json.h"
 #include "twinchat/session.h"
@@ -42,14 +44,26 @@ class BodyFields {
   // The same for a field that may be left out or null: empty then.
   std::string optional_text(const std::string& name, std::size_t max_length);
 
+  // A whole number, also one that is written as a text.
+  std::int64_t required_integer(const std::string& name);
+
+  // One of the choices; nullopt for null. Must be there.
+  std::optional<std::string> required_choice(const std::string& name,
+                                             const std::vector<std::string>& choices);
+
+  // True or false; false when it is left out or null.
+  bool optional_flag(const std::string& name);
+
   // The change that "user_details" asks for: absent names stay, null clears, others set.
   UserDetailsUpdate user_details();
+
+  // Notes that something is wrong with the field.
+  void complain(const std::string& name, const std::string& message);
 
   // Refusal 400 with all messages, if there are any: {"field":["message"]}.
   void check() const;
 
  private:
-  void complain(const std::string& name, const std::string& message);
   std::string text(const std::string& name, const Json& value, std::size_t max_length);
 
   const Json& body_;

@@ -8,6 +8,7 @@
 
 #include "api/error_table.h"
 #include "api/request_id.h"
+#include "text.h"
 
 namespace twinchat::server {
 namespace {
@@ -88,6 +89,7 @@ std::vector<std::pair<std::string, std::string>> Router::table() const {
 }
 
 const Router::Route* Router::find(std::string_view path, std::string& parameter) const {
+  if (path.empty()) return nullptr;  // of a request that could not be read
   std::string with_slash(path);
   if (!with_slash.ends_with('/')) with_slash += '/';
   for (const Route& route : routes_) {
@@ -128,7 +130,9 @@ void Router::fill(AnswerContext& context, std::string_view path, std::string_vie
   if (options_.client && !peer.empty()) context.client = options_.client(peer, head.forwarded_for);
   context.headers.emplace("X-Request-Id", context.request_id);
   const bool closed = is_closed(path);
+  context.secure = head.secure;
   add_security_headers(context.headers, closed);
+  options_.https.add_headers(context.headers, head.secure, closed);
   if (!path.starts_with(kApi)) return;
   context.headers.emplace("Cache-Control", "no-store");
   if (!closed) add_cors_headers(context.headers, rules_, head.origin, head.preflight);
@@ -142,8 +146,15 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
   const std::string trace = request.get_header_value("traceparent");
   const std::string origin = request.get_header_value("Origin");
   const std::string forwarded_for = request.get_header_value("X-Forwarded-For");
+  const std::string& proxy_header = options_.https.proxy_header();
+  // Two fields of that name are nobody's word.
+  const std::string proxied = request.get_header_value_count(proxy_header.c_str()) == 1
+                                  ? request.get_header_value(proxy_header.c_str())
+                                  : std::string();
+  const bool secure =
+      options_.https.is_secure(exchange.secure(), exchange.client_address(), proxied);
   fill(*context, path, exchange.client_address(),
-       {id, trace, origin, forwarded_for, is_preflight(request)});
+       {id, trace, origin, forwarded_for, secure, is_preflight(request)});
   std::string parameter;
   const Route* route = find(path, parameter);
   if (route) {
@@ -152,8 +163,14 @@ void Router::dispatch(Exchange& exchange, const std::shared_ptr<AnswerContext>& 
   }
   Call call(exchange, context, std::move(parameter));
 
-  if (!rules_.allows_host(request.get_header_value("Host"))) {
+  const std::string host = request.get_header_value("Host");
+  if (!rules_.allows_host(host)) {
     throw Refusal(400, {{"detail", "The host name in the request is not one of ALLOWED_HOSTS."}});
+  }
+  if (const auto url = options_.https.redirect(secure, path, host, request.target)) {
+    // After 301 a POST may come as a GET.
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    return call.answer_empty(reads ? 301 : 308, {{"Location", *url}});
   }
   if (is_preflight(request)) return call.answer_empty(200);
   if (!route) throw Refusal(404, {{"detail", "Not found."}});
@@ -172,9 +189,12 @@ httplib::Response Router::error_answer(const ErrorCause& cause) const {
   context.method = cause.head.method;
   context.since = cause.since;
   context.observer = options_.observer;
+  const bool secure =
+      options_.https.is_secure(cause.secure, cause.client_address,
+                               cause.head.field(ascii_lower(options_.https.proxy_header())));
   fill(context, path, cause.client_address,
        {cause.head.field("x-request-id"), cause.head.field("traceparent"),
-        cause.head.field("origin"), cause.head.field("x-forwarded-for"), false});
+        cause.head.field("origin"), cause.head.field("x-forwarded-for"), secure, false});
   std::string parameter;
   if (const Route* route = find(path, parameter)) {
     context.route = route->pattern;

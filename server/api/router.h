@@ -9,6 +9,7 @@
 
 #include "api/call.h"
 #include "api/headers.h"
+#include "api/https_rules.h"
 
 namespace twinchat::server {
 
@@ -16,15 +17,18 @@ struct RouterOptions {
   // What stands for the client in the log, made of the address of the TCP peer and the value of
   // X-Forwarded-For. Empty: nothing does.
   std::function<std::string(std::string_view peer, std::string_view forwarded_for)> client = {};
+  // What depends on whether a request came by https.
+  HttpsRules https = HttpsRules();
   // For the Retry-After of refusals that many get at once.
   RetrySpread spread = RetrySpread();
   // Hears of every answer, and must outlive the last of them; null: nobody does.
   RequestObserver* observer = nullptr;
 };
 
-// Finds the handler for a request and sees to everything around it: the Host check, CORS and
-// preflights, the header fields of every answer, HEAD and OPTIONS, 404 and 405, and errors thrown
-// by handlers (Refusal as it is, twinchat::Error by refusal_for(), anything else 500).
+// Finds the handler for a request and sees to everything around it: the Host check, the way to
+// https, CORS and preflights, the header fields of every answer, HEAD and OPTIONS, 404 and 405, and
+// errors thrown by handlers (Refusal as it is, twinchat::Error by refusal_for(), anything else
+// 500).
 //
 // Thread safety: add() before the server runs, by one thread; handle() from any number of threads.
 class Router {
@@ -67,6 +71,7 @@ class Router {
     std::string_view traceparent;
     std::string_view origin;
     std::string_view forwarded_for;
+    bool secure = false;
     bool preflight = false;
   };
   void fill(AnswerContext& context, std::string_view path, std::string_view peer,

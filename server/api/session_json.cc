@@ -1,5 +1,6 @@
 #include "api/session_json.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -41,17 +42,36 @@ std::string to_text(Timestamp time) {
   return text;
 }
 
-Json to_json(const Session& session, std::vector<Message> messages) {
+Json to_json(Feedback feedback) {
+  return feedback == Feedback::kNone ? Json(nullptr) : Json(to_string(feedback));
+}
+
+Json to_json(const std::optional<Timestamp>& time) {
+  return time ? Json(to_text(*time)) : Json(nullptr);
+}
+
+Json to_json(std::vector<Message> messages, const std::vector<Turn>& turns) {
   Json shown = Json::array();
   for (Message& message : messages) {
     // An initializer list would make every value twice.
     auto& members = shown.emplace_back(Json::object()).get_ref<Json::object_t&>();
-    members.reserve(4);
+    members.reserve(6);
     members.emplace_back("id", message.id);
     members.emplace_back("content", std::move(message.text));
     members.emplace_back("is_bot", message.is_bot);
     members.emplace_back("created_at", to_text(message.created_at));
+    const auto turn = std::find_if(turns.begin(), turns.end(), [&](const Turn& each) {
+      return each.answer && each.answer->id == message.id;
+    });
+    if (turn == turns.end()) continue;
+    members.emplace_back("status", to_string(turn->status));
+    members.emplace_back("feedback", to_json(turn->feedback));
   }
+  return shown;
+}
+
+Json to_json(const Session& session, std::vector<Message> messages) {
+  Json shown = to_json(std::move(messages), {});
   return {{"id", session.id},
           {"session_id", session.session_id},
           {"user_name", to_json(session.user.name)},

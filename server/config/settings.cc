@@ -122,6 +122,48 @@ bool set_proxies(Settings& settings, const std::string& text) {
   return true;
 }
 
+// As Django writes it, HTTP_X_FORWARDED_PROTO,https, or with the header's own name.
+bool set_proxy_ssl_header(Settings& settings, const std::string& text) {
+  constexpr std::string_view kDjangoPrefix = "http_";
+  settings.https.proxy_header.clear();
+  settings.https.proxy_value.clear();
+  if (ascii_lower(trim(text)) == "off") return true;
+  const std::vector<std::string> parts = split_list(text, ',');
+  if (parts.size() != 2) return false;
+  std::string name = ascii_lower(parts[0]);
+  if (name.starts_with(kDjangoPrefix)) {
+    name.erase(0, kDjangoPrefix.size());
+    std::replace(name.begin(), name.end(), '_', '-');
+  }
+  settings.https.proxy_header = name;
+  settings.https.proxy_value = parts[1];
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool set_redirect_host(Settings& settings, const std::string& text) {
+  std::string& host = settings.https.redirect_host;
+  host = ascii_lower(trim(text));
+  return std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == ':' ||
+           c == '[' || c == ']';
+  });
+}
+
+bool set_redirect_exempt(Settings& settings, const std::string& text) {
+  std::vector<std::string>& exempt = settings.https.redirect_exempt;
+  exempt = split_list(text, ',');
+  return std::all_of(exempt.begin(), exempt.end(),
+                     [](const std::string& path) { return path.starts_with('/'); });
+}
+
+bool set_hsts(Settings& settings, const std::string& text) {
+  const auto seconds = number<int>(text, 0, 315'360'000);
+  settings.https.hsts = std::chrono::seconds(seconds.value_or(0));
+  return seconds.has_value();
+}
+
 bool set_metrics_address(Settings& settings, const std::string& text) {
   settings.metrics_address.reset();
   const std::string address = ascii_lower(trim(text));
@@ -229,9 +271,16 @@ std::vector<Setting> make_table() {
        .apply = set_origins},
       {.name = "DATABASE_URL",
        .default_value = "sqlite:///twinchat.db",
-       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory:",
-       .help = "Where sessions and messages are kept. With memory: they are gone at the end.",
+       .takes = "sqlite:///relative/path.db, sqlite:////absolute/path.db, "
+                "postgresql://user:password@host/name or memory:",
+       .help = "Where sessions and messages are kept. Many servers may use one PostgreSQL "
+               "database. With memory: they are gone at the end.",
        .apply = set_database},
+      {.name = "DATABASE_POOL_SIZE",
+       .default_value = "16",
+       .takes = "a whole number from 1 to 1000",
+       .help = "Connections to PostgreSQL at most. None is held while the model is awaited.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(database_pool_size), 1, 1'000)},
       {.name = "BACKUP_DIR",
        .default_value = "",
        .takes = "the path of a folder",
@@ -273,6 +322,18 @@ std::vector<Setting> make_table() {
        .takes = "a whole number from 0 to 65535",
        .help = "The port to listen on; 0 takes a free one, which the start-up line names.",
        .apply = number_to<int>(TWINCHAT_AT(port), 0, 65535)},
+      {.name = "TLS_CERTIFICATE",
+       .default_value = "",
+       .takes = "the name of a PEM file",
+       .help =
+           "The server's certificate, followed by those of its issuers: with it and TLS_KEY the "
+           "server speaks https on PORT. Both are read again at SIGHUP.",
+       .apply = text_to(TWINCHAT_AT(tls_certificate))},
+      {.name = "TLS_KEY",
+       .default_value = "",
+       .takes = "the name of a PEM file",
+       .help = "The certificate's private key, without a passphrase.",
+       .apply = text_to(TWINCHAT_AT(tls_key))},
       {.name = "MAX_BODY_BYTES",
        .default_value = "65536",
        .takes = "a whole number from 1024 to 16777216",
@@ -296,6 +357,62 @@ std::vector<Setting> make_table() {
                "Without it behind a proxy all visitors are one address to the rate limits.",
        .may_be_empty = true,
        .apply = set_proxies},
+      {.name = "SECURE_PROXY_SSL_HEADER",
+       .default_value = "HTTP_X_FORWARDED_PROTO,https",
+       .takes = "off, or a header and the value that means https such as X-Forwarded-Proto,https",
+       .help =
+           "How a proxy says that its client came by https. Believed from TRUSTED_PROXIES only.",
+       .apply = set_proxy_ssl_header},
+      {.name = "SECURE_SSL_REDIRECT",
+       .default_value = "False",
+       .takes = "True or False",
+       .help = "Sends whoever comes to a proxy by http to https. /livez and /readyz are answered "
+               "all the same.",
+       .apply = boolean_to(TWINCHAT_AT(https.redirect))},
+      {.name = "SECURE_SSL_HOST",
+       .default_value = "",
+       .takes = "a host name, with a port if it is not 443",
+       .help = "Where they are sent; to the host that was asked for when empty.",
+       .may_be_empty = true,
+       .apply = set_redirect_host},
+      {.name = "SECURE_REDIRECT_EXEMPT",
+       .default_value = "",
+       .takes = "a comma-separated list of paths such as /static/*",
+       .help = "Paths that are answered without https, too; with a * at the end all that begin so.",
+       .may_be_empty = true,
+       .apply = set_redirect_exempt},
+      {.name = "SECURE_HSTS_SECONDS",
+       .default_value = "0",
+       .takes = "a whole number from 0 to 315360000",
+       .help = "For how long browsers shall come by https only (Strict-Transport-Security). Begin "
+               "with an hour; 31536000 is a year. 0 says nothing, but for the admin a year.",
+       .apply = set_hsts},
+      {.name = "SECURE_HSTS_INCLUDE_SUBDOMAINS",
+       .default_value = "False",
+       .takes = "True or False",
+       .help = "Whether that goes for all names below the host's, too.",
+       .apply = boolean_to(TWINCHAT_AT(https.hsts_subdomains))},
+      {.name = "SECURE_HSTS_PRELOAD",
+       .default_value = "False",
+       .takes = "True or False",
+       .help = "Whether browsers' makers may put the host on their lists, from which it comes off "
+               "slowly.",
+       .apply = boolean_to(TWINCHAT_AT(https.hsts_preload))},
+      {.name = "SECURE_REFERRER_POLICY",
+       .default_value = "same-origin",
+       .takes = "one of no-referrer, no-referrer-when-downgrade, origin, origin-when-cross-origin, "
+                "same-origin, strict-origin, strict-origin-when-cross-origin and unsafe-url",
+       .help = "What browsers tell others of the pages' addresses. The admin says no-referrer.",
+       .apply = word_to(
+           TWINCHAT_AT(https.referrer_policy),
+           {"no-referrer", "no-referrer-when-downgrade", "origin", "origin-when-cross-origin",
+            "same-origin", "strict-origin", "strict-origin-when-cross-origin", "unsafe-url"})},
+      {.name = "SESSION_COOKIE_SECURE",
+       .default_value = "False",
+       .takes = "True or False",
+       .help = "Whether the admin gives no cookie without https even on this machine. Everywhere "
+               "else its cookie is always Secure; there is no CSRF cookie.",
+       .apply = boolean_to(TWINCHAT_AT(session_cookie_secure))},
       {.name = "METRICS_ADDRESS",
        .default_value = "127.0.0.1:9464",
        .takes = "off, or an address and a port such as 127.0.0.1:9464 or [::1]:9464",
@@ -511,12 +628,35 @@ std::vector<Setting> make_table() {
        .takes = "seconds from 0.05 to 3600",
        .help = "How long a stream may be silent before a comment is sent to keep it alive.",
        .apply = seconds_to(TWINCHAT_AT(heartbeat), 0.05, 3600)},
+      {.name = "CHAT_RESUME_WINDOW",
+       .default_value = "60",
+       .takes = "seconds from 0 to 3600",
+       .help = "How long a streamed answer with an idempotency key goes on without its client, who "
+               "may come back for the rest; then it is cancelled.",
+       .apply = seconds_to(TWINCHAT_AT(resume_window), 0, 3600)},
+      {.name = "CHAT_RESUME_BYTES",
+       .default_value = "33554432",
+       .takes = "a whole number from 0 to 1073741824",
+       .help = "How much text of streamed answers under way is kept for that, all together; an "
+               "answer that no longer fits ends with its client.",
+       .apply = number_to<std::size_t>(TWINCHAT_AT(resume_bytes), 0, 1'073'741'824)},
       {.name = "CHAT_PAGE",
        .default_value = "True",
        .takes = "True or False",
        .help = "Whether the server has a page to chat on at /. /widget.js, for other sites' pages, "
                "is there either way.",
        .apply = boolean_to(TWINCHAT_AT(chat_page))},
+      {.name = "CHAT_WIDGET",
+       .default_value = "",
+       .takes = "a JSON object as GET /api/chat/widget/ shows it, or the part of one that differs",
+       .help = "What the widget and the chat page show and ask for: texts by language, quick "
+               "actions, details, consent, feedback.",
+       .from_file = true,
+       .apply =
+           [](Settings& s, const std::string& text) {
+             s.widget = WidgetSettings::parse(text);
+             return true;
+           }},
   };
 }
 
@@ -539,6 +679,9 @@ class Loader {
     settings_.metrics_address_given = find("METRICS_ADDRESS", false).has_value();
     if (settings_.system_prompt.empty()) settings_.system_prompt = kDefaultSystemPrompt;
     warn_of_unknown_names();
+    if (settings_.tls_certificate.empty() != settings_.tls_key.empty()) {
+      throw SettingsError("TLS_CERTIFICATE and TLS_KEY belong together: set both, or none.");
+    }
     if (for_serving) check_keys();
     return std::move(settings_);
   }
@@ -596,16 +739,25 @@ class Loader {
       if (setting.default_value.empty() && !setting.may_be_empty) return;
       found = Found{std::string(setting.default_value), "by default"};
     }
-    if (!is_utf8(found->value) || !setting.apply(settings_, found->value)) {
+    bool usable = false;
+    try {
+      usable = is_utf8(found->value) && setting.apply(settings_, found->value);
+    } catch (const SettingsError& error) {
+      // What is wrong within the value.
+      throw SettingsError(
+          fmt::format("{} {} is not usable: {}", setting.name, found->origin, error.what()));
+    }
+    if (!usable) {
       throw SettingsError(fmt::format("{} {} is not usable: it takes {}.", setting.name,
                                       found->origin, setting.takes));
     }
   }
 
   void warn_of_unknown_names() {
-    static constexpr std::array<std::string_view, 14> kOurPrefixes = {
-        "BACKUP_", "RETENTION_", "GEMINI_", "CHAT_",     "CORS_",  "ALLOWED_", "DATABASE_",
-        "SECRET_", "LOG_",       "DEBUG",   "SHUTDOWN_", "DRAIN_", "TRUSTED_", "METRICS_"};
+    static constexpr std::array<std::string_view, 16> kOurPrefixes = {
+        "BACKUP_",   "RETENTION_", "GEMINI_",  "CHAT_",  "CORS_", "ALLOWED_",
+        "DATABASE_", "TLS_",       "SECRET_",  "LOG_",   "DEBUG", "SHUTDOWN_",
+        "DRAIN_",    "TRUSTED_",   "METRICS_", "SECURE_"};
     for (const EnvEntry& entry : env_file_) {
       const bool ours = std::any_of(kOurPrefixes.begin(), kOurPrefixes.end(), [&](auto prefix) {
         return std::string_view(entry.name).starts_with(prefix);
@@ -682,6 +834,22 @@ std::string Setting::flag() const {
 const std::vector<Setting>& setting_table() {
   static const std::vector<Setting> table = make_table();
   return table;
+}
+
+std::string Settings::database_shown() const {
+  const std::size_t scheme = database_url.find("://");
+  if (scheme == std::string::npos || !database_url.starts_with("postgres")) return database_url;
+  // libpq takes a password as it is, whatever it consists of.
+  std::string place = database_url.substr(scheme + 3);
+  const std::size_t parameters = place.find('?');
+  const std::size_t at = place.rfind('@', parameters);
+  if (parameters != std::string::npos) place.resize(parameters);
+  if (at != std::string::npos) {
+    place.erase(0, at + 1);
+  } else if (database_url.find('@') != std::string::npos) {
+    place = "...";
+  }
+  return "postgresql://" + place;
 }
 
 Settings load_settings(const SettingSources& sources, bool for_serving) {

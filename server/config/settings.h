@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "admin/prices.h"
+#include "api/https_rules.h"
 #include "config/settings_error.h"
+#include "config/widget_settings.h"
 #include "limits/client_address.h"
 #include "limits/rate_limiter.h"
 #include "log/log.h"
@@ -40,6 +42,8 @@ struct Settings {
   std::vector<std::string> cors_allowed_origins = {};
   // DATABASE_URL: what twinchat::open_store() takes.
   std::string database_url = {};
+  // DATABASE_POOL_SIZE: connections to PostgreSQL at most.
+  std::size_t database_pool_size = 16;
   // BACKUP_DIR: where the server puts backups; empty: it makes none. BACKUP_INTERVAL, BACKUP_KEEP:
   // how often, and how many are kept.
   std::string backup_dir = {};
@@ -53,6 +57,13 @@ struct Settings {
   // HOST, PORT: where to listen. Port 0 takes any free one; the start-up line names it.
   std::string host = {};
   int port = 0;
+  // TLS_CERTIFICATE, TLS_KEY: PEM files; both or none, which is plain HTTP.
+  std::string tls_certificate = {};
+  std::string tls_key = {};
+  // SECURE_*: what depends on https; the proxies to be believed are left for the one who wires.
+  HttpsOptions https = {};
+  // SESSION_COOKIE_SECURE: the admin gives no cookie without https, not even on a loopback address.
+  bool session_cookie_secure = false;
   // MAX_BODY_BYTES: the largest request body; one more byte is 413.
   std::size_t max_body_bytes = 65'536;
   // SHUTDOWN_TIMEOUT: how long requests under way may go on after SIGTERM.
@@ -105,14 +116,22 @@ struct Settings {
   bool create_unknown_sessions = true;
   // CHAT_HEARTBEAT: how long a stream may be silent before a comment keeps it alive.
   std::chrono::milliseconds heartbeat{0};
+  // CHAT_RESUME_WINDOW, CHAT_RESUME_BYTES: how long a streamed answer with a key goes on without
+  // its client, and how much of all such answers is kept for that.
+  std::chrono::milliseconds resume_window{0};
+  std::size_t resume_bytes = 0;
   // CHAT_PAGE: the page at / is served.
   bool chat_page = true;
+  // CHAT_WIDGET: what the widget and the chat page show, and ask for.
+  WidgetSettings widget = {};
 
   // What the operator should hear about: unknown names in .env that look like ours.
   std::vector<std::string> warnings = {};
 
   // No key was given, so the demo model answers.
   bool demo() const { return gemini_api_key.empty(); }
+  // The database as anybody may read it: of a PostgreSQL URL without who logs in and how.
+  std::string database_shown() const;
 };
 
 // One line of the table that drives parsing, flags, --help and .env.example.
@@ -148,9 +167,9 @@ struct SettingSources {
 };
 
 // Flags over environment over .env over defaults, all checked. SettingsError for the first thing
-// that is wrong: a value that is not what the setting takes, a missing or weak SECRET_KEY, a
-// missing GEMINI_API_KEY. With `for_serving` off (migrate, check on a machine without the keys) the
-// two keys are not asked for.
+// that is wrong: a value that is not what the setting takes, a certificate without
+// its key, a missing or weak SECRET_KEY, a missing GEMINI_API_KEY. With `for_serving` off (migrate,
+// check on a machine without the keys) the two keys are not asked for.
 //
 // Thread safety: a pure function, apart from what read_file does.
 Settings load_settings(const SettingSources& sources, bool for_serving = true);

@@ -94,8 +94,10 @@ void Connection::answer(httplib::Response response) {
 void Connection::answer_failed(std::string_view why) {
   core_->report(why);
   core_->counters.handler_failures.fetch_add(1, std::memory_order_relaxed);
-  answer(core_->make_error(
-      {.status = 500, .detail = "Internal server error.", .client_address = client_address_}));
+  answer(core_->make_error({.status = 500,
+                            .detail = "Internal server error.",
+                            .client_address = client_address_,
+                            .secure = secure()}));
 }
 
 bool Connection::begin_stream(httplib::Response head) {
@@ -489,7 +491,10 @@ Connection::Next Connection::discard_locked(char* buffer, size_t buffer_size) {
 
 Connection::Next Connection::reject_locked(int status, std::string_view detail) {
   core_->counters.rejected(status == 503 ? RejectReason::kUnfinishedBudget : reason_of(status));
-  ErrorCause cause{.status = status, .detail = detail, .client_address = client_address_};
+  ErrorCause cause{.status = status,
+                   .detail = detail,
+                   .client_address = client_address_,
+                   .secure = tls_ != nullptr};
   if (request_ != nullptr) {
     cause.head = {
         .method = request_->method, .target = request_->target, .fields = request_->fields};

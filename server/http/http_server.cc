@@ -182,7 +182,8 @@ class HttpServer::Impl {
           {.status = 400,
            .detail = "Malformed request line.",
            .head = {.method = framed->method, .target = framed->target, .fields = framed->fields},
-           .client_address = connection->client_address()}));
+           .client_address = connection->client_address(),
+           .secure = connection->secure()}));
     }
   }
 

@@ -41,6 +41,8 @@ struct ErrorCause {
   RequestHead head = {};
   // Of the TCP peer; empty where it is not known.
   std::string_view client_address = {};
+  // The request came over TLS.
+  bool secure = false;
   // When the first bytes of the request came.
   std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
 };

@@ -244,7 +244,28 @@ class Metrics::Impl {
     for (std::size_t i = 0; i < shed_.size(); ++i) {
       grow_to(*shed_[i], static_cast<double>(now.places.shed[i]));
     }
+    kept_.Set(static_cast<double>(now.streams.kept));
+    absent_.Set(static_cast<double>(now.streams.absent));
+    kept_bytes_.Set(static_cast<double>(now.streams.bytes));
+    grow_to(resumed_, static_cast<double>(now.streams.resumed));
+    grow_to(expired_, static_cast<double>(now.streams.expired));
+    grow_to(dropped_, static_cast<double>(now.streams.dropped));
     wal_bytes_.Set(static_cast<double>(now.wal_bytes));
+    pool_used_.Set(static_cast<double>(now.pool.in_use));
+    pool_idle_.Set(static_cast<double>(now.pool.open - now.pool.in_use));
+    pool_max_.Set(static_cast<double>(now.pool.max));
+    pool_pending_.Set(static_cast<double>(now.pool.waiting));
+    grow_to(pool_timeouts_, static_cast<double>(now.pool.timeouts));
+    grow_to(pool_opened_, static_cast<double>(now.pool.opened));
+    grow_to(pool_failed_, static_cast<double>(now.pool.failed));
+    grow_to(pool_lost_, static_cast<double>(now.pool.lost));
+    grow_to(retries_, static_cast<double>(now.pool.retries));
+    grow_to(unknown_commits_, static_cast<double>(now.pool.unknown_commits));
+    grow_to(tls_handshakes_, static_cast<double>(now.http.tls_handshakes));
+    if (now.certificate_expires) {
+      certificates_.Add({}).Set(
+          static_cast<double>(std::chrono::system_clock::to_time_t(*now.certificate_expires)));
+    }
     if (now.backups) {
       const auto newest = now.backups->newest.value_or(Timestamp()).time_since_epoch();
       newest_backup_.Add({}).Set(std::chrono::duration<double>(newest).count());
@@ -344,8 +365,55 @@ class Metrics::Impl {
       gauge("twinchat_http_queued", "Complete requests and other work waiting for a thread.");
   Gauge& queue_depth_ =
       gauge("twinchat_llm_queue_depth", "Messages waiting until another has its answer.");
+  Gauge& kept_ = gauge("twinchat_resumable_streams",
+                       "Streamed answers under way whose clients may come back.");
+  Gauge& absent_ =
+      gauge("twinchat_resumable_streams_absent", "Those of them without a client at present.");
+  Gauge& kept_bytes_ = gauge("twinchat_resume_buffer_bytes", "Their text, which is kept for that.");
+  Counter& resumed_ = counters("twinchat_streams_resumed_total",
+                               "Clients that came back to a stream and got the rest.")
+                          .Add({});
+  Counter& expired_ = counters("twinchat_streams_expired_total",
+                               "Streamed answers cancelled because nobody came back for them.")
+                          .Add({});
+  Counter& dropped_ = counters("twinchat_resume_buffer_full_total",
+                               "Streamed answers whose text was too much to be kept.")
+                          .Add({});
   Gauge& wal_bytes_ =
       gauge("twinchat_wal_bytes", "Size of the database's write-ahead log; 0 without one.");
+  Family<Gauge>& pool_ =
+      gauges("db_client_connection_count", "Connections to PostgreSQL, by what they do.");
+  Gauge& pool_used_ = pool_.Add({{"db_client_connection_state", "used"}});
+  Gauge& pool_idle_ = pool_.Add({{"db_client_connection_state", "idle"}});
+  Gauge& pool_max_ =
+      gauge("db_client_connection_max", "Connections to PostgreSQL at most; 0 without it.");
+  Gauge& pool_pending_ = gauge("db_client_connection_pending_requests",
+                               "Threads that wait for a connection to PostgreSQL.");
+  Counter& pool_timeouts_ = counters("db_client_connection_timeouts_total",
+                                     "Times that a thread got no connection to PostgreSQL.")
+                                .Add({});
+  Counter& pool_opened_ =
+      counters("twinchat_db_connections_opened_total", "Connections to PostgreSQL that were made.")
+          .Add({});
+  Counter& pool_failed_ = counters("twinchat_db_connections_failed_total",
+                                   "Attempts to connect to PostgreSQL that failed.")
+                              .Add({});
+  Counter& pool_lost_ =
+      counters("twinchat_db_connections_lost_total", "Connections to PostgreSQL that broke.")
+          .Add({});
+  Counter& retries_ = counters("twinchat_db_retries_total",
+                               "Transactions that were run again, for a conflict or a lost "
+                               "connection.")
+                          .Add({});
+  Counter& unknown_commits_ =
+      counters("twinchat_db_unknown_commits_total",
+               "Commits of which the database had to be asked whether they had happened.")
+          .Add({});
+  Counter& tls_handshakes_ =
+      counters("twinchat_tls_handshakes_total", "TLS handshakes that succeeded.").Add({});
+  Family<Gauge>& certificates_ = gauges("twinchat_tls_certificate_expiry_seconds",
+                                        "Until when the server's certificate is valid, in Unix "
+                                        "time; absent without TLS.");
   Family<Gauge>& newest_backup_ = gauges(
       "twinchat_backup_newest_timestamp_seconds",
       "When the newest verified backup in BACKUP_DIR was begun, in Unix time; 0 without any.");

@@ -9,12 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "api/answer_stream.h"
 #include "api/request_observer.h"
 #include "api/turn_places.h"
 #include "http/http_server_stats.h"
 #include "maintenance/backup_schedule.h"
 #include "twinchat/content.h"
 #include "twinchat/error.h"
+#include "twinchat/postgres_store.h"
 
 namespace twinchat::server {
 
@@ -49,8 +51,11 @@ struct ModelCall {
 struct MetricsSnapshot {
   HttpServerStats http = {};
   TurnPlacesStats places = {};
+  AnswerStreamStats streams = {};
   std::uint64_t wal_bytes = 0;
+  PostgresPoolStatistics pool = {};
   std::optional<BackupStats> backups = {};  // absent where none are to be made
+  std::optional<std::chrono::system_clock::time_point> certificate_expires = {};
 };
 
 // Counts what the server does, and says so in the text format of Prometheus. Names follow

@@ -3,8 +3,33 @@
 #include <utility>
 
 #include "stores.h"
+#ifdef TWINCHAT_TEST_POSTGRES
+#include "postgres_server.h"
+#endif
 
 namespace twinchat::testing {
+
+#ifdef TWINCHAT_TEST_POSTGRES
+namespace {
+
+// On a database of its own, which goes with it.
+Database on_postgres(bool through_bouncer) {
+  struct Both {
+    PostgresDatabase place{PostgresDatabase::Kind::kReused};
+    Database database;
+  };
+  const auto both = std::make_shared<Both>();
+  both->database =
+      open_postgres_database(through_bouncer ? both->place.bouncer_url() : both->place.url());
+  Database roles;
+  roles.store = {both, both->database.store.get()};
+  roles.records = {both, both->database.records.get()};
+  roles.accounts = {both, both->database.accounts.get()};
+  return roles;
+}
+
+}  // namespace
+#endif
 
 const std::vector<DatabaseKind>& database_kinds() {
   static const std::vector<DatabaseKind> kinds{
@@ -13,6 +38,10 @@ const std::vector<DatabaseKind>& database_kinds() {
        [](const std::filesystem::path& folder) {
          return open_sqlite_database(folder / "chat.db");
        }},
+#ifdef TWINCHAT_TEST_POSTGRES
+      {"postgres", [](const std::filesystem::path&) { return on_postgres(false); }},
+      {"postgres behind pgbouncer", [](const std::filesystem::path&) { return on_postgres(true); }},
+#endif
   };
   return kinds;
 }

@@ -48,7 +48,7 @@ Json AdminClient::read(std::string_view target) const {
 void make_superuser(const ChatServer& server, const std::string& username) {
   const auto command = start_program(
       {"createsuperuser", "--no-input", "--username", username},
-      {{"DATABASE_URL", "sqlite:///chat.db"}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}},
+      {{"DATABASE_URL", server.database_url()}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}},
       server.folder());
   const auto status = command->wait_exit();
   INFO(command->output() << command->errors());

@@ -324,7 +324,7 @@ TEST_CASE("What never comes to a route is answered and logged like everything el
   CHECK(log.find("Secretwords") == std::string::npos);
 }
 
-TEST_CASE("The server says that it lives and that it is ready") {
+TEST_CASE("The server says that it lives and that it is ready", "[storage]") {
   const ChatServer server;
   CHECK(server.get("/livez").status == 200);
   CHECK(server.get("/readyz").body == R"({"status":"ok"})");

@@ -1,10 +1,11 @@
 #include "chat_server.h"
 
+#include <cstdlib>
 #include <stdexcept>
 #include <utility>
 
 #include "catch.h"
-#include "twinchat/sqlite_store.h"
+#include "twinchat/store.h"
 
 namespace twinchat::testing {
 
@@ -32,6 +33,13 @@ ChatServer::ChatServer(ChatServerOptions options) {
                   {"DATABASE_URL", "sqlite:///chat.db"},
                   {"METRICS_ADDRESS", "127.0.0.1:0"},
                   {"CHAT_RATE_LIMITS", "off"}};
+#ifdef TWINCHAT_TEST_POSTGRES
+  const char* const database = std::getenv("TWINCHAT_TEST_DATABASE");
+  if (database != nullptr && std::string_view(database) == "postgres") {
+    postgres_.emplace(PostgresDatabase::Kind::kReused);
+    environment_["DATABASE_URL"] = postgres_->bouncer_url();
+  }
+#endif
   for (auto& [name, value] : options.env) environment_[name] = value;
   std::erase_if(environment_, [](const auto& entry) { return entry.second.empty(); });
   start();
@@ -43,13 +51,13 @@ void ChatServer::start() {
   const auto url = [this](std::string_view part, std::string_view end) {
     const auto line = process_->wait_for_line(part);
     if (!line) throw std::runtime_error("the server did not start:\n" + process_->errors());
-    const std::size_t begin = line->find("http://");
+    const std::size_t begin = line->find("http");
     return line->substr(begin, line->find(end, begin) - begin);
   };
-  base_url_ = url("serving on http://", "/ ");
+  base_url_ = url("serving on http", "/ ");
   const auto metrics = environment_.find("METRICS_ADDRESS");
   if (metrics != environment_.end() && metrics->second != "off") {
-    metrics_url_ = url("metrics at http://", "/metrics");
+    metrics_url_ = url("metrics at http", "/metrics");
   }
 }
 
@@ -112,7 +120,28 @@ std::vector<std::string> ChatServer::said(const std::string& session_id) const {
 }
 
 std::vector<Turn> ChatServer::turns(const std::string& session_id) const {
-  return open_sqlite_store(folder_ / "chat.db", {.create = false})->turns(session_id, 100);
+  std::string url = database_url();
+  if (url == "sqlite:///chat.db") url = "sqlite:///" + (folder_ / "chat.db").string();
+  return open_store(url)->turns(session_id, 100);
+}
+
+std::vector<std::string> served_routes(const ChatServer& server) {
+  const auto program = start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
+  REQUIRE(program->wait_exit() == 0);
+  std::vector<std::string> routes;
+  std::string lines = program->output();
+  for (std::size_t end = 0; (end = lines.find('\n')) != std::string::npos;) {
+    routes.push_back(lines.substr(0, end));
+    lines.erase(0, end + 1);
+  }
+  return routes;
+}
+
+std::string pattern_of(std::string path) {
+  for (std::size_t at = 0; (at = path.find('{', at)) != std::string::npos; ++at) {
+    path.erase(at + 1, path.find('}', at) - at - 1);
+  }
+  return path;
 }
 
 std::vector<StreamEvent> events_of(std::string_view body) {

@@ -4,11 +4,15 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "http_client.h"
+#ifdef TWINCHAT_TEST_POSTGRES
+#include "postgres_server.h"
+#endif
 #include "process.h"
 #include "standin.h"
 #include "temp_dir.h"
@@ -33,8 +37,12 @@ struct ChatServerOptions {
   std::map<std::string, std::string> env = {};
 };
 
-// The real server on a free port, its database in a folder of its own, and the Gemini stand-in it
-// asks. The destructor ends both.
+// The real server on a free port, a database of its own, and the Gemini stand-in it asks. The
+// destructor ends both.
+//
+// The database is an SQLite file; with TWINCHAT_TEST_DATABASE=postgres in the environment of the
+// tests it is one of PostgreSQL, reached through pgbouncer in transaction mode. (Tests that are run
+// over both have the tag [storage].)
 //
 // Thread safety: the const functions may be called from any thread.
 class ChatServer {
@@ -51,7 +59,9 @@ class ChatServer {
   // Where the metrics are, without the path.
   const std::string& metrics_url() const { return metrics_url_; }
   GeminiStandIn& gemini() { return gemini_; }
-  // Where the database is, chat.db.
+  // What the server was told of its database.
+  const std::string& database_url() const { return environment_.at("DATABASE_URL"); }
+  // Where the server works, and its database if that is a file: chat.db.
   const std::filesystem::path& folder() const { return folder_.path(); }
   Process& process() { return *process_; }
   // All that the server wrote since the first start.
@@ -82,6 +92,9 @@ class ChatServer {
   void start();
 
   TempDir folder_;
+#ifdef TWINCHAT_TEST_POSTGRES
+  std::optional<PostgresDatabase> postgres_;
+#endif
   GeminiStandIn gemini_;
   std::map<std::string, std::string> environment_;
   std::unique_ptr<Process> process_;
@@ -89,6 +102,12 @@ class ChatServer {
   std::string metrics_url_;
   std::string earlier_log_;
 };
+
+// What the program's command `routes` prints: "GET /api/admin/users/{}/".
+std::vector<std::string> served_routes(const ChatServer& server);
+
+// A path of the OpenAPI document as the router has it: {} in place of {id}.
+std::string pattern_of(std::string path);
 
 // A complete stream of server-sent events, taken apart.
 struct StreamEvent {

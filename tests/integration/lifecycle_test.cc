@@ -167,7 +167,7 @@ TEST_CASE("A signal ends the server once the messages under way have their answe
   CHECK(server.turns(id).at(0).status == TurnStatus::kComplete);
 }
 
-TEST_CASE("A second signal waits for no answer, and what was cancelled is stored so") {
+TEST_CASE("A second signal waits for no answer, and what was cancelled is stored so", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"hang", true}});
@@ -203,7 +203,8 @@ TEST_CASE("The end of the time for shutting down ends what is left") {
   CHECK(turns[0].text() == "a");
 }
 
-TEST_CASE("kill -9 in the middle of a message loses nothing, and the next message works") {
+TEST_CASE("kill -9 in the middle of a message loses nothing, and the next message works",
+          "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   CHECK(server.ask(id, "Before").status == 200);
@@ -230,7 +231,7 @@ TEST_CASE("kill -9 in the middle of a message loses nothing, and the next messag
   CHECK(server.turns(id).at(1).status == TurnStatus::kComplete);
 }
 
-TEST_CASE("What was acknowledged outlives kill -9 under load") {
+TEST_CASE("What was acknowledged outlives kill -9 under load", "[storage]") {
   ChatServer server;
   std::vector<std::string> ids;
   for (int i = 0; i < 4; ++i) ids.push_back(server.new_session());
@@ -267,7 +268,8 @@ TEST_CASE("What was acknowledged outlives kill -9 under load") {
   }
 }
 
-TEST_CASE("The log holds no secret, no visitor's words or details, and no session's id") {
+TEST_CASE("The log holds no secret, no visitor's words or details, and no session's id",
+          "[storage]") {
   ChatServer server({.env = {{"LOG_LEVEL", "trace"}, {"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = json_of(server.post(
       "/api/chat/sessions/create_session/",

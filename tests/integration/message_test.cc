@@ -19,7 +19,7 @@ std::string body(const std::string& session_id, const std::string& text) {
   return Json{{"session_id", session_id}, {"message", text}}.dump();
 }
 
-TEST_CASE("A message is answered and both are in the history") {
+TEST_CASE("A message is answered and both are in the history", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const Json before = server.session(id);
@@ -48,7 +48,7 @@ TEST_CASE("A message is answered and both are in the history") {
   CHECK(first["id"] < after["messages"][1]["id"]);
 }
 
-TEST_CASE("The second question carries the first turn, and the prompt stands apart") {
+TEST_CASE("The second question carries the first turn, and the prompt stands apart", "[storage]") {
   ChatServer server({.env = {{"CHAT_SYSTEM_PROMPT", "You are the test's assistant."}}});
   const std::string id = server.new_session();
   server.gemini().script({{"text", "First answer."}});
@@ -75,7 +75,7 @@ TEST_CASE("The second question carries the first turn, and the prompt stands apa
   CHECK(contents[2]["parts"][0]["text"] == "Second question");
 }
 
-TEST_CASE("The newest turns are sent, not the oldest") {
+TEST_CASE("The newest turns are sent, not the oldest", "[storage]") {
   ChatServer server({.env = {{"CHAT_HISTORY_TURNS", "2"}}});
   const std::string id = server.new_session();
   for (int i = 1; i <= 6; ++i) CHECK(server.ask(id, "q" + std::to_string(i)).status == 200);
@@ -86,7 +86,7 @@ TEST_CASE("The newest turns are sent, not the oldest") {
   CHECK(contents[contents.size() - 3]["parts"][0]["text"] == "q5");
 }
 
-TEST_CASE("The model, its version and how it answers are settings") {
+TEST_CASE("The model, its version and how it answers are settings", "[storage]") {
   ChatServer server(
       {.env = {{"GEMINI_MODEL", "gemini-2.5-flash"},
                {"GEMINI_API_VERSION", "v1"},
@@ -105,7 +105,8 @@ TEST_CASE("The model, its version and how it answers are settings") {
   CHECK(sent["safetySettings"][0]["threshold"] == "BLOCK_ONLY_HIGH");
 }
 
-TEST_CASE("Fields that would not do are refused all at once, and nothing is stored or asked") {
+TEST_CASE("Fields that would not do are refused all at once, and nothing is stored or asked",
+          "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const std::vector<std::pair<std::string, std::string>> cases = {
@@ -146,7 +147,7 @@ TEST_CASE("Fields that would not do are refused all at once, and nothing is stor
   CHECK(server.gemini().requests().empty());
 }
 
-TEST_CASE("A message may be a number, and as long as 5000 characters of any kind") {
+TEST_CASE("A message may be a number, and as long as 5000 characters of any kind", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const HttpResponse number =
@@ -159,7 +160,7 @@ TEST_CASE("A message may be a number, and as long as 5000 characters of any kind
   CHECK(json_of(longest)["user_message"] == long_text);
 }
 
-TEST_CASE("Details come along with a message key by key") {
+TEST_CASE("Details come along with a message key by key", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const auto ask_with = [&](const std::string& details) {
@@ -177,7 +178,7 @@ TEST_CASE("Details come along with a message key by key") {
   CHECK(ask_with("{}")["user_email"] == "j@example.com");
 }
 
-TEST_CASE("A message to an unknown session creates it when its id is a UUID") {
+TEST_CASE("A message to an unknown session creates it when its id is a UUID", "[storage]") {
   ChatServer server;
   CHECK(server.ask(kUnknownUuid, "Hi").status == 200);
   CHECK(server.said(kUnknownUuid).size() == 2);
@@ -191,7 +192,7 @@ TEST_CASE("A message to an unknown session creates it when its id is a UUID") {
   }
 }
 
-TEST_CASE("Creation by message can be turned off") {
+TEST_CASE("Creation by message can be turned off", "[storage]") {
   ChatServer server({.env = {{"CHAT_CREATE_UNKNOWN_SESSIONS", "false"}}});
   for (const char* target : {kMessage, "/api/chat/message/stream/"}) {
     const HttpResponse response = server.post(target, body(kUnknownUuid, "Hi"));
@@ -201,7 +202,7 @@ TEST_CASE("Creation by message can be turned off") {
   CHECK(server.gemini().requests().empty());
 }
 
-TEST_CASE("An answer cut short, in several parts, or with thoughts is an answer") {
+TEST_CASE("An answer cut short, in several parts, or with thoughts is an answer", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{{"text", "Cut sho"}, {"finish_reason", "MAX_TOKENS"}},
@@ -216,7 +217,7 @@ TEST_CASE("An answer cut short, in several parts, or with thoughts is an answer"
   CHECK(turns[1].status == TurnStatus::kComplete);
 }
 
-TEST_CASE("What the model refuses is answered with the configured sentence") {
+TEST_CASE("What the model refuses is answered with the configured sentence", "[storage]") {
   ChatServer server({.env = {{"CHAT_REFUSAL", "Let us talk about something else."}}});
   const std::string id = server.new_session();
   server.gemini().script({{{"block_reason", "PROHIBITED_CONTENT"}},
@@ -230,7 +231,8 @@ TEST_CASE("What the model refuses is answered with the configured sentence") {
 }
 
 TEST_CASE(
-    "A failing model is 502, 503 or 504, says nothing of the upstream's, and can be asked again") {
+    "A failing model is 502, 503 or 504, says nothing of the upstream's, and can be asked again",
+    "[storage]") {
   ChatServer server({.env = {{"GEMINI_FIRST_BYTE_TIMEOUT", "0.3"}, {"CHAT_TIMEOUT", "20"}}});
   struct Failure {
     nlohmann::json reply;
@@ -272,7 +274,7 @@ TEST_CASE(
   CHECK(server.log().find("sesame") == std::string::npos);
 }
 
-TEST_CASE("How long the upstream wants to be left alone is passed on") {
+TEST_CASE("How long the upstream wants to be left alone is passed on", "[storage]") {
   ChatServer server;
   server.gemini().script(
       {{"error",
@@ -287,21 +289,21 @@ TEST_CASE("How long the upstream wants to be left alone is passed on") {
   CHECK(wait <= 37 + 18);
 }
 
-TEST_CASE("A model that cannot be reached is 502") {
+TEST_CASE("A model that cannot be reached is 502", "[storage]") {
   ChatServer server({.env = {{"GEMINI_BASE_URL", "http://127.0.0.1:9"}}});
   const std::string id = server.new_session();
   CHECK(server.ask(id, "Hi").status == 502);
   CHECK(server.said(id) == std::vector<std::string>{"u:Hi"});
 }
 
-TEST_CASE("A failure that passes is not seen") {
+TEST_CASE("A failure that passes is not seen", "[storage]") {
   ChatServer server({.env = {{"GEMINI_MAX_ATTEMPTS", "3"}}});
   server.gemini().script({{{"error", {{"code", 503}}}}, {{"error", {{"code", 503}}}}});
   CHECK(server.ask(server.new_session(), "Hi").status == 200);
   CHECK(server.gemini().stats().calls == 3);
 }
 
-TEST_CASE("The same key gives the same answer and asks nothing twice") {
+TEST_CASE("The same key gives the same answer and asks nothing twice", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const HttpResponse first = server.ask(id, "Hi", {{"Idempotency-Key", "\"k-1\""}});
@@ -324,7 +326,7 @@ TEST_CASE("The same key gives the same answer and asks nothing twice") {
   CHECK(server.ask(server.new_session(), "Bye", {{"Idempotency-Key", "k-1"}}).status == 200);
 }
 
-TEST_CASE("A retry under the same key goes on where the first try failed") {
+TEST_CASE("A retry under the same key goes on where the first try failed", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"error", {{"code", 500}}}});
@@ -333,7 +335,7 @@ TEST_CASE("A retry under the same key goes on where the first try failed") {
   CHECK(server.said(id) == std::vector<std::string>{"u:Hi", "b:Echo 1: Hi"});
 }
 
-TEST_CASE("A retry that overtakes its first try is 409, and later gets its answer") {
+TEST_CASE("A retry that overtakes its first try is 409, and later gets its answer", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"text", "Once."}, {"latency_ms", 3000}});
@@ -355,7 +357,7 @@ TEST_CASE("A retry that overtakes its first try is 409, and later gets its answe
   CHECK(server.said(id) == std::vector<std::string>{"u:Hi", "b:Once."});
 }
 
-TEST_CASE("A client that goes away does not stop its message") {
+TEST_CASE("A client that goes away does not stop its message", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"text", "Still here."}, {"latency_ms", 300}});
@@ -371,7 +373,7 @@ TEST_CASE("A client that goes away does not stop its message") {
   CHECK(server.said(id).back() == "b:Still here.");
 }
 
-TEST_CASE("More messages at once than allowed are 503, and everything else goes on") {
+TEST_CASE("More messages at once than allowed are 503, and everything else goes on", "[storage]") {
   ChatServer server({.env = {{"CHAT_MAX_IN_FLIGHT", "2"}, {"CHAT_MAX_QUEUED", "0"}}});
   server.gemini().script({{"latency_ms", 60'000}, {"times", 2}});
   std::vector<std::unique_ptr<HttpClient>> waiting;
@@ -396,7 +398,8 @@ TEST_CASE("More messages at once than allowed are 503, and everything else goes 
   CHECK(server.stop(SIGKILL) == 128 + SIGKILL);
 }
 
-TEST_CASE("Messages of many sessions at once are all answered, each in its own session") {
+TEST_CASE("Messages of many sessions at once are all answered, each in its own session",
+          "[storage]") {
   ChatServer server;
   constexpr int kSessions = 24;
   std::vector<std::future<bool>> all;

@@ -243,7 +243,8 @@ TEST_CASE("What is under way is shown while it is") {
   }));
 }
 
-TEST_CASE("A session counts as a lead when it first has an e-mail address or a telephone number") {
+TEST_CASE("A session counts as a lead when it first has an e-mail address or a telephone number",
+          "[storage]") {
   ChatServer server;
   const auto leads = [&] { return value(metrics_of(server), "twinchat_leads_total"); };
   const std::string id = server.new_session();

@@ -28,7 +28,7 @@ struct Case {
   std::string answer;  // of a refusal
 };
 
-TEST_CASE("A session is created with details, some of them, or none") {
+TEST_CASE("A session is created with details, some of them, or none", "[storage]") {
   const ChatServer server;
   const Json full = json_of(server.post(
       kCreate,
@@ -58,7 +58,7 @@ TEST_CASE("A session is created with details, some of them, or none") {
   CHECK(server.request("POST", kCreate).status == 201);
 }
 
-TEST_CASE("A session's id is the server's own, whatever the client sends") {
+TEST_CASE("A session's id is the server's own, whatever the client sends", "[storage]") {
   const ChatServer server;
   std::set<std::string> ids;
   for (int i = 0; i < 3; ++i) {
@@ -71,7 +71,7 @@ TEST_CASE("A session's id is the server's own, whatever the client sends") {
   CHECK(ids.size() == 3);
 }
 
-TEST_CASE("Details that would not do are refused with a message a field") {
+TEST_CASE("Details that would not do are refused with a message a field", "[storage]") {
   const ChatServer server;
   const std::vector<Case> cases = {
       {R"({"user_details":null})", 400, R"({"user_details":["Expected a dictionary."]})"},
@@ -118,7 +118,7 @@ TEST_CASE("Details that would not do are refused with a message a field") {
   too_long("email", std::string(250, 'e') + "@example.com");
 }
 
-TEST_CASE("A session is read by the id in the query") {
+TEST_CASE("A session is read by the id in the query", "[storage]") {
   const ChatServer server;
   const Json session =
       json_of(server.post(kCreate, R"({"user_details":{"name":"Zo\u00eb \ud83d\ude00"}})"));
@@ -149,7 +149,7 @@ TEST_CASE("A session is read by the id in the query") {
   }
 }
 
-TEST_CASE("Details are changed key by key") {
+TEST_CASE("Details are changed key by key", "[storage]") {
   const ChatServer server;
   const Json before = json_of(server.post(
       kCreate, R"({"user_details":{"name":"Jane","email":"j@example.com","phone":"1"}})"));
@@ -178,7 +178,7 @@ TEST_CASE("Details are changed key by key") {
   CHECK(json_of(without)["user_name"] == "Janet");
 }
 
-TEST_CASE("Details of an unknown session are 404 before they are judged") {
+TEST_CASE("Details of an unknown session are 404 before they are judged", "[storage]") {
   const ChatServer server;
   for (const char* body :
        {"{}", R"({"user_details":{"email":"nobody"}})", R"({"session_id":"x","user_details":null})",

@@ -21,7 +21,7 @@ std::string joined_deltas(const std::vector<StreamEvent>& events) {
   return text;
 }
 
-TEST_CASE("A streamed answer is session, deltas, done") {
+TEST_CASE("A streamed answer is session, deltas, done", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"chunks", {"Heal ", "the root\n", "cause."}}, {"chunk_ms", 10}});
@@ -53,7 +53,7 @@ TEST_CASE("A streamed answer is session, deltas, done") {
         "/v1beta/models/gemini-3.5-flash-lite:streamGenerateContent");
 }
 
-TEST_CASE("The first words are there before the last ones are made") {
+TEST_CASE("The first words are there before the last ones are made", "[storage]") {
   ChatServer server;
   server.gemini().script({{"chunks", {"first", "second"}}, {"chunk_ms", 60'000}});
   std::string seen;
@@ -67,7 +67,7 @@ TEST_CASE("The first words are there before the last ones are made") {
   CHECK(seen.find("second") == std::string::npos);
 }
 
-TEST_CASE("A refusal comes as an answer, and the deltas add up to it") {
+TEST_CASE("A refusal comes as an answer, and the deltas add up to it", "[storage]") {
   ChatServer server({.env = {{"CHAT_REFUSAL", "No."}}});
   server.gemini().script({{"block_reason", "SAFETY"}});
   const auto events = events_of(server.post(kStream, body(server.new_session())).body);
@@ -77,7 +77,8 @@ TEST_CASE("A refusal comes as an answer, and the deltas add up to it") {
   CHECK(events.back().data["bot_response"] == "No.");
 }
 
-TEST_CASE("A failing model ends the stream with an error that says when to come back") {
+TEST_CASE("A failing model ends the stream with an error that says when to come back",
+          "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"error", {{"code", 503}, {"message", "sesame"}}}});
@@ -99,7 +100,7 @@ TEST_CASE("A failing model ends the stream with an error that says when to come 
   CHECK(events_of(server.post(kStream, body(id)).body).back().event == "done");
 }
 
-TEST_CASE("An answer that breaks off is kept as far as it came") {
+TEST_CASE("An answer that breaks off is kept as far as it came", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"chunks", {"Half of ", "it"}}, {"error_after_chunks", 1}});
@@ -110,7 +111,7 @@ TEST_CASE("An answer that breaks off is kept as far as it came") {
   CHECK(server.said(id).back() == "b:Half of ");
 }
 
-TEST_CASE("A replayed message is streamed from the store") {
+TEST_CASE("A replayed message is streamed from the store", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const HttpHeaders key = {{"Idempotency-Key", "k"}};
@@ -121,7 +122,7 @@ TEST_CASE("A replayed message is streamed from the store") {
   CHECK(server.gemini().stats().calls == 1);
 }
 
-TEST_CASE("A silent stream is kept alive by comments") {
+TEST_CASE("A silent stream is kept alive by comments", "[storage]") {
   ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   server.gemini().script({{"text", "At last."}, {"latency_ms", 1500}});
   const HttpResponse response = server.post(kStream, body(server.new_session()));
@@ -129,7 +130,8 @@ TEST_CASE("A silent stream is kept alive by comments") {
   CHECK(events_of(response.body).back().data["bot_response"] == "At last.");
 }
 
-TEST_CASE("A client that leaves a stream cancels the model's call, and what had come is stored") {
+TEST_CASE("A client that leaves a stream cancels the model's call, and what had come is stored",
+          "[storage]") {
   ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
   server.gemini().script({{"chunks", {"What had ", "come"}}, {"chunk_ms", 60'000}});
@@ -151,7 +153,7 @@ TEST_CASE("A client that leaves a stream cancels the model's call, and what had 
   CHECK(server.gemini().requests()[0]["body"]["contents"].size() == 1);
 }
 
-TEST_CASE("A client that leaves before the first word cancels the call, too") {
+TEST_CASE("A client that leaves before the first word cancels the call, too", "[storage]") {
   ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   const std::string id = server.new_session();
   server.gemini().script({{"hang", true}});

@@ -147,6 +147,7 @@ class Debian(unittest.TestCase):
         starts = re.search(r"^ExecStart=(\S+) (\S+)$", unit.read_text(), re.M)
         self.assertEqual((ROOT / starts[1].lstrip("/")).resolve(), self.server.resolve())
         self.assertIn(starts[2], run(self.server, "--help", env=self.env))
+        self.assertIn("Type=notify", unit.read_text())
         if not shutil.which("systemd-analyze"):
             self.skipTest("no systemd-analyze")
         run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={ROOT}",

@@ -114,6 +114,10 @@ PostgresServer::PostgresServer(PostgresOptions options) {
   if (!options.durable) settings += "fsync = off\nfull_page_writes = off\n";
   for (const std::string& line : options.settings) settings += line + "\n";
   write_file(folder_ / "data/postgresql.auto.conf", settings);
+  // One role has to say its password.
+  write_file(folder_ / "data/pg_hba.conf",
+             std::string("host all ") + kPostgresLockedRole +
+                 " 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
   // Another program may take the port between our look and its use.
   for (int tries = 0;; ++tries) {
     port_ = free_port();
@@ -125,8 +129,9 @@ PostgresServer::PostgresServer(PostgresOptions options) {
     }
   }
   PostgresClient client(admin_url());
-  client.exec(std::string("CREATE ROLE ") + kPostgresRole + " LOGIN PASSWORD '" +
-              kPostgresPassword + "'");
+  for (const char* role : {kPostgresRole, kPostgresLockedRole}) {
+    client.exec(std::string("CREATE ROLE ") + role + " LOGIN PASSWORD '" + kPostgresPassword + "'");
+  }
 }
 
 PostgresServer::~PostgresServer() {
@@ -262,8 +267,11 @@ bool PostgresDatabase::claim(int number) {
   }
   client.exec(statements);
   if (!client.rows("SELECT 1 FROM pg_class WHERE relname = 'twinchat_index'").empty()) {
-    client.exec("UPDATE twinchat_index SET last_session = 0, last_message = 0");
+    client.exec(
+        "UPDATE twinchat_index SET last_session = 0, last_message = 0, sessions = 0, messages = 0, "
+        "leads = 0");
   }
+  client.exec("SELECT setval(seqrelid, 1, false) FROM pg_sequence");
   return true;
 }
 

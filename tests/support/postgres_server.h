@@ -16,6 +16,8 @@ namespace twinchat::testing {
 
 // The role that owns the databases of tests, no superuser, and its password.
 inline constexpr char kPostgresRole[] = "twinchat";
+// Another one, which is let in with that password only.
+inline constexpr char kPostgresLockedRole[] = "locked";
 inline constexpr char kPostgresPassword[] = "correct-horse-battery-staple";
 
 struct PostgresOptions {

@@ -4,18 +4,35 @@
  */
 
 export interface paths {
-    "/admin/": {
+    "/api/chat/sessions/create_session/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        get?: never;
+        put?: never;
         /**
-         * The page for operators
-         * @description And everything below it. Not in a build with TWINCHAT_WEB=OFF.
+         * Begin a session
+         * @description The server makes the id. A body is not needed.
          */
-        get: operations["adminPage"];
+        post: operations["createSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/get_session/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a session with its messages */
+        get: operations["getSession"];
         put?: never;
         post?: never;
         delete?: never;
@@ -24,7 +41,84 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/audit/": {
+    "/api/chat/sessions/update_user_details/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say who the visitor is */
+        post: operations["updateUserDetails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/message/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask, and wait for the whole answer
+         * @description The message is stored before the model is asked. Once it has begun, a client that goes away does not stop it: the answer will be in the history.
+         */
+        post: operations["sendMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/message/stream/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask, and read the answer as it comes
+         * @description A client that goes away stops the model, unless the request has an idempotency key: then the answer goes on for CHAT_RESUME_WINDOW, and the same request with `Last-Event-ID` gets the rest of it, here or at another server of the same database. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
+         */
+        post: operations["streamMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/message/stop/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop the answer that is being made
+         * @description The turn is cancelled: what was shown of it is stored, and its stream ends with `done`. Does not wait for that.
+         */
+        post: operations["stopMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/widget/": {
         parameters: {
             query?: never;
             header?: never;
@@ -32,10 +126,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Who looked at or changed what
-         * @description Nothing changes or removes an entry. The entry of an erasure has no object_id.
+         * What the widget shows and asks for
+         * @description As the operator set it in CHAT_WIDGET. May be kept for a minute.
          */
-        get: operations["audit"];
+        get: operations["widgetSettings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -44,18 +138,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/export/leads/": {
+    "/api/chat/sessions/consent/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        get?: never;
+        put?: never;
         /**
-         * Export sessions with an e-mail address or phone number
-         * @description The filters are those of the list of sessions.
+         * Agree to what the widget asks for, or withdraw it
+         * @description Stored with the words that CHAT_WIDGET has in that language at that time, as often as it is given. A withdrawal holds for all that was given before.
          */
-        get: operations["exportLeads"];
+        post: operations["recordConsent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a long history from its end, page by page */
+        get: operations["listSessionMessages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -64,40 +175,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/export/messages/": {
+    "/api/chat/feedback/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * Export messages
-         * @description The filters are those of the list.
-         */
-        get: operations["exportMessages"];
+        get?: never;
         put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/export/sessions/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Export sessions
-         * @description The filters are those of the list.
-         */
-        get: operations["exportSessions"];
-        put?: never;
-        post?: never;
+        /** Say what one thinks of an answer */
+        post: operations["giveFeedback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -124,17 +212,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/logout-everywhere/": {
+    "/api/admin/me/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Who is logged in */
+        get: operations["whoAmI"];
         put?: never;
-        /** End all log-ins of this user, this one included */
-        post: operations["logOutEverywhere"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -158,67 +246,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/me/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who is logged in */
-        get: operations["whoAmI"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/messages/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List and search messages
-         * @description A word of 8 or more hexadecimal digits and dashes that is part of a session's id stands for the messages of that session.
-         */
-        get: operations["listMessages"];
-        put?: never;
-        /** Add a message */
-        post: operations["addMessage"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/messages/{id}/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read a message */
-        get: operations["readMessage"];
-        put?: never;
-        post?: never;
-        /**
-         * Delete a message
-         * @description Deleting a question deletes its turn, too; an answer stays.
-         */
-        delete: operations["deleteMessage"];
-        options?: never;
-        head?: never;
-        /** Correct a message */
-        patch: operations["editMessage"];
-        trace?: never;
-    };
-    "/api/admin/messages/delete/": {
+    "/api/admin/logout-everywhere/": {
         parameters: {
             query?: never;
             header?: never;
@@ -227,45 +255,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Delete chosen messages, or all that match
-         * @description A filter needs *view message*, too; one with more than 10,000 matches is refused.
-         */
-        post: operations["deleteMessages"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/messages/facets/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** How many messages each filter would list */
-        get: operations["messageFacets"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/overview/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What there is, and what went unanswered */
-        get: operations["overview"];
-        put?: never;
-        post?: never;
+        /** End all log-ins of this user, this one included */
+        post: operations["logOutEverywhere"];
         delete?: never;
         options?: never;
         head?: never;
@@ -292,18 +283,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/person/": {
+    "/api/admin/tokens/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+        /** One's tokens */
+        get: operations["listTokens"];
+        put?: never;
         /**
-         * Everything of one person, as a file to hand out
-         * @description One of the parameters names the person.
+         * Make a token for a script
+         * @description A token can do what its user can, except what needs a log-in.
          */
-        get: operations["exportPerson"];
+        post: operations["addToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/tokens/{id}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Withdraw a token */
+        delete: operations["deleteToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/overview/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What there is, and what went unanswered */
+        get: operations["overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -312,37 +338,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/person/erase/": {
+    "/api/admin/statistics/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
         /**
-         * Erase one person
-         * @description Gone from every table, the search index and SQLite's log. The audit log keeps that it was done, not of whom.
+         * Figures by day
+         * @description At most 366 days; the last 30 when left out.
          */
-        post: operations["erasePerson"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/person/preview/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
+        get: operations["statistics"];
         put?: never;
-        /** What an erasure would erase */
-        post: operations["previewPerson"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -364,6 +373,43 @@ export interface paths {
         put?: never;
         /** Add a session */
         post: operations["addSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/sessions/facets/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many sessions each filter would list */
+        get: operations["sessionFacets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/sessions/delete/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete chosen sessions, or all that match
+         * @description A filter needs *view session*, too.
+         */
+        post: operations["deleteSessions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -446,7 +492,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/admin/sessions/delete/": {
+    "/api/admin/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List and search messages
+         * @description A word of 8 or more hexadecimal digits and dashes that is part of a session's id stands for the messages of that session.
+         */
+        get: operations["listMessages"];
+        put?: never;
+        /** Add a message */
+        post: operations["addMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/messages/facets/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many messages each filter would list */
+        get: operations["messageFacets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/messages/delete/": {
         parameters: {
             query?: never;
             header?: never;
@@ -456,89 +540,36 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Delete chosen sessions, or all that match
-         * @description A filter needs *view session*, too.
+         * Delete chosen messages, or all that match
+         * @description A filter needs *view message*, too; one with more than 10,000 matches is refused.
          */
-        post: operations["deleteSessions"];
+        post: operations["deleteMessages"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/admin/sessions/facets/": {
+    "/api/admin/messages/{id}/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** How many sessions each filter would list */
-        get: operations["sessionFacets"];
+        /** Read a message */
+        get: operations["readMessage"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/statistics/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
         /**
-         * Figures by day
-         * @description At most 366 days; the last 30 when left out.
+         * Delete a message
+         * @description Deleting a question deletes its turn, too; an answer stays.
          */
-        get: operations["statistics"];
-        put?: never;
-        post?: never;
-        delete?: never;
+        delete: operations["deleteMessage"];
         options?: never;
         head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/tokens/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One's tokens */
-        get: operations["listTokens"];
-        put?: never;
-        /**
-         * Make a token for a script
-         * @description A token can do what its user can, except what needs a log-in.
-         */
-        post: operations["addToken"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/admin/tokens/{id}/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** Withdraw a token */
-        delete: operations["deleteToken"];
-        options?: never;
-        head?: never;
-        patch?: never;
+        /** Correct a message */
+        patch: operations["editMessage"];
         trace?: never;
     };
     "/api/admin/turns/": {
@@ -550,6 +581,123 @@ export interface paths {
         };
         /** List what went unanswered or was flagged */
         get: operations["listTurns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/person/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything of one person, as a file to hand out
+         * @description One of the parameters names the person.
+         */
+        get: operations["exportPerson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/person/preview/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an erasure would erase */
+        post: operations["previewPerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/person/erase/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase one person
+         * @description Gone from every table, the search index and SQLite's log. The audit log keeps that it was done, not of whom.
+         */
+        post: operations["erasePerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/export/sessions/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export sessions
+         * @description The filters are those of the list.
+         */
+        get: operations["exportSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/export/leads/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export sessions with an e-mail address or phone number
+         * @description The filters are those of the list of sessions.
+         */
+        get: operations["exportLeads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/export/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export messages
+         * @description The filters are those of the list.
+         */
+        get: operations["exportMessages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -621,40 +769,20 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/chat/message/": {
+    "/api/admin/audit/": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
         /**
-         * Ask, and wait for the whole answer
-         * @description The message is stored before the model is asked. Once it has begun, a client that goes away does not stop it: the answer will be in the history.
+         * Who looked at or changed what
+         * @description Nothing changes or removes an entry. The entry of an erasure has no object_id.
          */
-        post: operations["sendMessage"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/chat/message/stream/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
+        get: operations["audit"];
         put?: never;
-        /**
-         * Ask, and read the answer as it comes
-         * @description A client that goes away stops the model. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
-         */
-        post: operations["streamMessage"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -705,97 +833,6 @@ export interface paths {
         patch: operations["editChatSession"];
         trace?: never;
     };
-    "/api/chat/sessions/create_session/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Begin a session
-         * @description The server makes the id. A body is not needed.
-         */
-        post: operations["createSession"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/chat/sessions/get_session/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Read a session with its messages */
-        get: operations["getSession"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/chat/sessions/update_user_details/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Say who the visitor is */
-        post: operations["updateUserDetails"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/docs/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * This document as a page that can try calls
-         * @description And everything below it. Not in a build with TWINCHAT_WEB=OFF.
-         */
-        get: operations["docsPage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/openapi.json": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** This document */
-        get: operations["openapi"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/livez/": {
         parameters: {
             query?: never;
@@ -805,6 +842,23 @@ export interface paths {
         };
         /** The process lives */
         get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The server takes messages, and the database can be read */
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -833,15 +887,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/readyz/": {
+    "/api/openapi.json": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The server takes messages, and the database can be read */
-        get: operations["ready"];
+        /** This document */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The page for operators
+         * @description And everything below it. Not in a build with TWINCHAT_WEB=OFF.
+         */
+        get: operations["adminPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/docs/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This document as a page that can try calls
+         * @description And everything below it. Not in a build with TWINCHAT_WEB=OFF.
+         */
+        get: operations["docsPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The chat page
+         * @description Unless CHAT_PAGE is off.
+         */
+        get: operations["chatPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/icon.svg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Its icon
+         * @description Likewise.
+         */
+        get: operations["chatIcon"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/widget.js": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The assistant for pages of any site
+         * @description Loaded by a `script` element; pages of any origin may.
+         */
+        get: operations["widget"];
         put?: never;
         post?: never;
         delete?: never;
@@ -856,60 +1010,68 @@ export interface components {
     schemas: {
         /** @description A message in a list. */
         AdminMessage: {
-            created_at: components["schemas"]["Time"];
             id: number;
+            session_id: components["schemas"]["SessionId"];
             is_bot: boolean;
+            created_at: components["schemas"]["Time"];
             /** @description The first 50 characters. */
             preview: string;
-            session_id: components["schemas"]["SessionId"];
         };
         /** @description A session in a list. */
         AdminSession: {
-            created_at: components["schemas"]["Time"];
             id: number;
-            /** @description There is an e-mail address or a phone number. */
-            is_lead: boolean;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            message_count: number;
             /** @description null without messages, and for who may not view messages. */
             last_message: components["schemas"]["LastMessage"] | null;
-            message_count: number;
-            session_id: components["schemas"]["SessionId"];
-            updated_at: components["schemas"]["Time"];
-            user_email: string | null;
-            user_name: string | null;
-            user_phone: string | null;
+            /** @description There is an e-mail address or a phone number. */
+            is_lead: boolean;
         };
         Answer: {
-            /** @description The answer, or the sentence of CHAT_REFUSAL when the model refuses. */
-            bot_response: string;
-            session_id: components["schemas"]["SessionId"];
-            timestamp: components["schemas"]["Time"];
             /** @description What was asked, trimmed. */
             user_message: string;
+            /** @description The answer, or the sentence of CHAT_REFUSAL when the model refuses. */
+            bot_response: string;
+            timestamp: components["schemas"]["Time"];
+            session_id: components["schemas"]["SessionId"];
         };
         AuditEntry: {
+            id: number;
+            at: components["schemas"]["Time"];
+            user: string;
+            address: string;
             /** @enum {string} */
             action: "login" | "login_failed" | "logout" | "password" | "view" | "search" | "export" | "add" | "change" | "delete" | "erase" | "user" | "token";
-            address: string;
-            at: components["schemas"]["Time"];
-            /** @description Names of fields and counts, never what they held. */
-            detail: string;
-            id: number;
             model: string;
             /** @description A session's id, also for its messages; of an erasure empty. */
             object_id: string;
-            user: string;
+            /** @description Names of fields and counts, never what they held. */
+            detail: string;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         AuditPage: {
-            /** @description False while the search index is being built: what is not in it yet is missing. */
-            complete: boolean;
+            results: components["schemas"]["AuditEntry"][];
+            /** @description The cursor of the next page; null at the end. */
+            next: string | null;
             /** @description How many match; null when it is not known without looking through everything. */
             count: number | null;
             /** @description False: at least so many match. Counting stops at 10,000. */
             count_exact: boolean;
-            /** @description The cursor of the next page; null at the end. */
-            next: string | null;
-            results: components["schemas"]["AuditEntry"][];
+            /** @description False while the search index is being built: what is not in it yet is missing. */
+            complete: boolean;
+        };
+        ChangePassword: {
+            /** Format: password */
+            old_password: string;
+            /** Format: password */
+            new_password1: string;
+            /** Format: password */
+            new_password2: string;
         };
         /** @description The session; empty for a user who may not view sessions and messages. */
         ChangedChatSession: components["schemas"]["Session"] | components["schemas"]["NothingMore"];
@@ -923,47 +1085,44 @@ export interface components {
             session_id: components["schemas"]["SessionId"];
             version: components["schemas"]["Version"];
         };
-        ChangePassword: {
-            /** Format: password */
-            new_password1: string;
-            /** Format: password */
-            new_password2: string;
-            /** Format: password */
-            old_password: string;
-        };
         /** @description One event of a streamed answer: `id`, `event`, and `data` as JSON. */
         ChatEvent: {
-            data: components["schemas"]["SessionEvent"];
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
+            id: string;
             /** @constant */
             event: "session";
-            /** @description Counts from 1. */
-            id: string;
+            data: components["schemas"]["SessionEvent"];
         } | {
-            data: components["schemas"]["DeltaEvent"];
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
+            id: string;
             /** @constant */
             event: "delta";
-            /** @description Counts from 1. */
-            id: string;
+            data: components["schemas"]["DeltaEvent"];
         } | {
-            data: components["schemas"]["DoneEvent"];
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
+            id: string;
             /** @constant */
             event: "done";
-            /** @description Counts from 1. */
-            id: string;
+            data: components["schemas"]["DoneEvent"];
         } | {
-            data: components["schemas"]["ErrorEvent"];
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
+            id: string;
             /** @constant */
             event: "error";
-            /** @description Counts from 1. */
-            id: string;
+            data: components["schemas"]["ErrorEvent"];
         };
         /** @description All that is wrong with a body, by field. non_field_errors: it is no object. */
         ChatFieldErrors: {
-            client_message_id?: components["schemas"]["Sentences"];
-            message?: components["schemas"]["Sentences"];
-            non_field_errors?: components["schemas"]["Sentences"];
             session_id?: components["schemas"]["Sentences"];
+            message?: components["schemas"]["Sentences"];
+            client_message_id?: components["schemas"]["Sentences"];
             user_details?: components["schemas"]["Sentences"] | components["schemas"]["DetailsErrors"];
+            non_field_errors?: components["schemas"]["Sentences"];
+            version?: components["schemas"]["Sentences"];
+            language?: components["schemas"]["Sentences"];
+            withdrawn?: components["schemas"]["Sentences"];
+            message_id?: components["schemas"]["Sentences"];
+            value?: components["schemas"]["Sentences"];
         };
         /** @description 10 a page. */
         ChatSessionPage: {
@@ -976,30 +1135,50 @@ export interface components {
         };
         /** @description Somebody else changed it meanwhile; nothing was written. */
         ConflictingMessage: {
+            detail: string;
             /** @constant */
             code: "changed";
             current: components["schemas"]["ChangedMessage"];
-            detail: string;
         };
         /** @description Somebody else changed it meanwhile; nothing was written. */
         ConflictingSession: {
+            detail: string;
             /** @constant */
             code: "changed";
             current: components["schemas"]["ChangedSession"];
-            detail: string;
+        };
+        /** @description A visitor's agreement. */
+        Consent: {
+            version: string;
+            language: string;
+            /** @description The words that were agreed to. */
+            text: string;
+            given_at: components["schemas"]["Time"];
+            /** @description null: it stands. */
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
+        /** @description Other keys are ignored. */
+        ConsentRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description The version that the widget's settings have. Not for a withdrawal. */
+            version?: components["schemas"]["GivenText"];
+            /** @description One of the languages of the widget's settings. Not for a withdrawal. */
+            language?: components["schemas"]["GivenText"];
+            /** @description True: what was agreed to holds no longer. */
+            withdrawn?: boolean | null;
         };
         Conversation: {
-            /** @description There are older ones. */
-            earlier: boolean;
             /** @description Oldest first. */
             messages: components["schemas"]["ConversationMessage"][];
+            /** @description There are older ones. */
+            earlier: boolean;
         };
         ConversationMessage: {
-            content: string;
-            created_at: components["schemas"]["Time"];
             id: number;
+            content: string;
             /** @description False: the visitor said it. */
             is_bot: boolean;
+            created_at: components["schemas"]["Time"];
             /** @description At the visitor's message; null at answers and at messages of other programs. */
             turn: components["schemas"]["Turn"] | null;
         };
@@ -1010,28 +1189,28 @@ export interface components {
             [key: string]: unknown;
         };
         Credentials: {
+            username: string;
             /** Format: password */
             password: string;
-            username: string;
         };
         /** @description code: what was missing is the X-CSRFToken, or the request came from another origin. */
         CsrfDetail: {
+            detail: string;
             /** @constant */
             code?: "csrf";
-            detail: string;
         };
         /** @description The tokens of the day are used up. */
         DailyTokens: {
+            error: string;
             /** @constant */
             code: "daily_tokens";
-            error: string;
         };
         /** @description How many each choice would list; counting stops at 10,000, except for any. */
         DateFacets: {
-            "7days": number;
             any: number;
-            month: number;
             today: number;
+            "7days": number;
+            month: number;
             year: number;
         };
         /**
@@ -1040,6 +1219,12 @@ export interface components {
          * @example 2026-11-23
          */
         Day: string;
+        DeleteMessages: {
+            ids: number[];
+        } | components["schemas"]["Selection"];
+        DeleteSessions: {
+            session_ids: components["schemas"]["SessionId"][];
+        } | components["schemas"]["Selection"];
         DeletedMessages: {
             deleted: {
                 messages: number;
@@ -1047,16 +1232,10 @@ export interface components {
         };
         DeletedSessions: {
             deleted: {
-                messages: number;
                 sessions: number;
+                messages: number;
             };
         };
-        DeleteMessages: {
-            ids: number[];
-        } | components["schemas"]["Selection"];
-        DeleteSessions: {
-            session_ids: components["schemas"]["SessionId"][];
-        } | components["schemas"]["Selection"];
         /** @description The next piece of the answer. */
         DeltaEvent: {
             text: string;
@@ -1067,20 +1246,20 @@ export interface components {
             detail: string;
         };
         DetailsErrors: {
-            email?: components["schemas"]["Sentences"];
             name?: components["schemas"]["Sentences"];
+            email?: components["schemas"]["Sentences"];
             phone?: components["schemas"]["Sentences"];
         };
         /** @description The last event: the answer is stored. Its text is the one that counts. */
         DoneEvent: {
-            /** @description The answer, or the sentence of CHAT_REFUSAL when the model refuses. */
-            bot_response: string;
-            session_id: components["schemas"]["SessionId"];
-            status: components["schemas"]["TurnStatus"];
-            timestamp: components["schemas"]["Time"];
-            usage: components["schemas"]["Usage"];
             /** @description What was asked, trimmed. */
             user_message: string;
+            /** @description The answer, or the sentence of CHAT_REFUSAL when the model refuses. */
+            bot_response: string;
+            timestamp: components["schemas"]["Time"];
+            session_id: components["schemas"]["SessionId"];
+            status: components["schemas"]["TurnStatus"];
+            usage: components["schemas"]["Usage"];
         };
         EditMessage: {
             /** @description 1 to 20,000 characters. */
@@ -1092,23 +1271,23 @@ export interface components {
             version?: components["schemas"]["Version"];
         };
         EditUser: {
+            username?: string;
             email?: string;
             first_name?: string;
+            last_name?: string;
             is_active?: boolean;
             is_staff?: boolean;
             is_superuser?: boolean;
-            last_name?: string;
             permissions?: components["schemas"]["Permission"][];
-            username?: string;
         };
         /** @description The last event: there is no answer. */
         ErrorEvent: {
+            error: string;
             /**
              * @description daily_tokens: the tokens of the day are used up.
              * @enum {string}
              */
             code?: "daily_tokens";
-            error: string;
             /** @description The status that the call without a stream would have had. */
             http_status: number;
             /** @description Seconds. */
@@ -1121,23 +1300,41 @@ export interface components {
         };
         /** @description A message in an export. */
         ExportedMessage: {
-            content: string;
-            created_at: components["schemas"]["Time"];
             id: number;
-            is_bot: boolean;
             session_id: components["schemas"]["SessionId"];
+            is_bot: boolean;
+            created_at: components["schemas"]["Time"];
+            content: string;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
         };
         /** @description A session in an export. */
         ExportedSession: {
-            created_at: components["schemas"]["Time"];
             id: number;
-            is_lead: boolean;
-            message_count: number;
             session_id: components["schemas"]["SessionId"];
-            updated_at: components["schemas"]["Time"];
-            user_email: string | null;
             user_name: string | null;
+            user_email: string | null;
             user_phone: string | null;
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            message_count: number;
+            is_lead: boolean;
+            /** @description The version of the newest consent that stands. */
+            consent: string | null;
+        };
+        /** @description Other keys are ignored. */
+        FeedbackRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description Of the answer. */
+            message_id: number | string;
+            /**
+             * @description null takes it back.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /** @description All that is wrong with a body, by field. non_field_errors: it is no object. */
         FieldErrors: {
@@ -1145,49 +1342,69 @@ export interface components {
         };
         /** @description A message by itself. */
         FullMessage: {
-            content: string;
-            created_at: components["schemas"]["Time"];
             id: number;
+            session_id: components["schemas"]["SessionId"];
             is_bot: boolean;
+            created_at: components["schemas"]["Time"];
             /** @description The first 50 characters. */
             preview: string;
-            session_id: components["schemas"]["SessionId"];
+            content: string;
             version: components["schemas"]["Version"];
         };
         /** @description A session by itself. */
         FullSession: {
-            created_at: components["schemas"]["Time"];
             id: number;
-            /** @description There is an e-mail address or a phone number. */
-            is_lead: boolean;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            message_count: number;
             /** @description null without messages, and for who may not view messages. */
             last_message: components["schemas"]["LastMessage"] | null;
-            message_count: number;
-            session_id: components["schemas"]["SessionId"];
-            updated_at: components["schemas"]["Time"];
-            user_email: string | null;
-            user_name: string | null;
-            user_phone: string | null;
+            /** @description There is an e-mail address or a phone number. */
+            is_lead: boolean;
             version: components["schemas"]["Version"];
+            /** @description Oldest first. In the answer to reading a session alone. */
+            consents?: components["schemas"]["Consent"][];
         };
         /** @description A number is taken as the text that it is written with. */
         GivenText: string | number;
         /** @description draining: the server is going down. database: it cannot be read. */
         Health: {
-            /** @description What is wrong with the database. */
-            error?: string;
             /** @enum {string} */
             status: "ok" | "draining" | "database";
+            /** @description What is wrong with the database. */
+            error?: string;
         };
         History: {
             results: components["schemas"]["AuditEntry"][];
         };
-        LastMessage: {
-            created_at: components["schemas"]["Time"];
+        HistoryErrors: {
+            limit?: components["schemas"]["Sentences"];
+            before?: components["schemas"]["Sentences"];
+        };
+        HistoryMessage: {
             id: number;
+            content: string;
+            /** @description False: the visitor said it. */
             is_bot: boolean;
+            created_at: components["schemas"]["Time"];
+            /** @description Of the turn that this message answers; only there. */
+            status?: components["schemas"]["TurnStatus"];
+            /**
+             * @description What the visitor thinks of this answer; only there.
+             * @enum {string|null}
+             */
+            feedback?: "up" | "down" | null;
+        };
+        LastMessage: {
+            id: number;
             /** @description The first 100 characters. */
             preview: string;
+            is_bot: boolean;
+            created_at: components["schemas"]["Time"];
         };
         /** @description Milliseconds. */
         Latency: {
@@ -1197,112 +1414,117 @@ export interface components {
         };
         /** @description One event of a live conversation. session: the details have changed; gone: the session was deleted or the log-in has ended. */
         LiveEvent: {
-            data: components["schemas"]["ConversationMessage"];
+            /** @description The id of the last message. */
+            id: string;
             /** @constant */
             event: "message";
+            data: components["schemas"]["ConversationMessage"];
+        } | {
             /** @description The id of the last message. */
             id: string;
-        } | {
-            data: components["schemas"]["TurnEvent"];
             /** @constant */
             event: "turn";
-            /** @description The id of the last message. */
-            id: string;
+            data: components["schemas"]["TurnEvent"];
         } | {
-            data: components["schemas"]["FullSession"];
+            /** @description Counts from 1. */
+            id: string;
             /** @constant */
             event: "session";
+            data: components["schemas"]["FullSession"];
+        } | {
             /** @description Counts from 1. */
             id: string;
-        } | {
-            data: components["schemas"]["NothingMore"];
             /** @constant */
             event: "gone";
-            /** @description Counts from 1. */
-            id: string;
+            data: components["schemas"]["NothingMore"];
         };
         /** @description Who is logged in; user is null when nobody is. */
         LogIn: {
+            user: components["schemas"]["Me"] | null;
             /** @description For X-CSRFToken; null with a token or without a log-in. */
             csrf_token: string | null;
             /** @description The end of the log-in in any case. */
             expires_at?: components["schemas"]["Time"] | null;
             /** @description So long without a request ends it, too. */
             idle_seconds?: number;
-            user: components["schemas"]["Me"] | null;
         };
         MadeToken: {
-            created_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"] | null;
             id: number;
-            last_used_at: components["schemas"]["Time"] | null;
             name: string;
+            created_at: components["schemas"]["Time"];
+            last_used_at: components["schemas"]["Time"] | null;
+            expires_at: components["schemas"]["Time"] | null;
             /** @description Shown this once. */
             token: string;
         };
         Me: {
+            id: number;
+            username: string;
             email: string;
             first_name: string;
-            id: number;
-            is_superuser: boolean;
-            last_login: components["schemas"]["Time"] | null;
             last_name: string;
+            is_superuser: boolean;
             permissions: components["schemas"]["Permission"][];
-            username: string;
+            last_login: components["schemas"]["Time"] | null;
         };
         Message: {
-            content: string;
-            created_at: components["schemas"]["Time"];
             id: number;
+            content: string;
             /** @description False: the visitor said it. */
             is_bot: boolean;
+            created_at: components["schemas"]["Time"];
         };
         MessageFacets: {
             created: components["schemas"]["DateFacets"];
             is_bot: {
                 any: number;
-                no: number;
                 yes: number;
+                no: number;
             };
+        };
+        MessageHistory: {
+            messages: components["schemas"]["HistoryMessage"][];
+            /** @description For the page before this one; null at the beginning. */
+            before: string | null;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         MessagePage: {
-            /** @description False while the search index is being built: what is not in it yet is missing. */
-            complete: boolean;
+            results: components["schemas"]["AdminMessage"][];
+            /** @description The cursor of the next page; null at the end. */
+            next: string | null;
             /** @description How many match; null when it is not known without looking through everything. */
             count: number | null;
             /** @description False: at least so many match. Counting stops at 10,000. */
             count_exact: boolean;
-            /** @description The cursor of the next page; null at the end. */
-            next: string | null;
-            results: components["schemas"]["AdminMessage"][];
             /** @description How many there are without filters. */
             total: number;
+            /** @description False while the search index is being built: what is not in it yet is missing. */
+            complete: boolean;
         };
         /** @description Other keys are ignored. */
         MessageRequest: {
-            /** @description The same as the field Idempotency-Key, which counts when both are given. */
-            client_message_id?: string | number | null;
-            /** @description 1 to 5,000 characters when trimmed. */
-            message: components["schemas"]["GivenText"];
             /** @description An unknown UUID makes the session, unless CHAT_CREATE_UNKNOWN_SESSIONS is off. */
             session_id: components["schemas"]["GivenText"];
+            /** @description 1 to 5,000 characters when trimmed. */
+            message: components["schemas"]["GivenText"];
             user_details?: components["schemas"]["UserDetails"];
+            /** @description The same as the field Idempotency-Key, which counts when both are given. */
+            client_message_id?: string | number | null;
         };
         /** @description More match by now than were shown; nothing was deleted. */
         MoreMatch: {
+            detail: string;
             /** @constant */
             code: "changed";
             /** @description How many match by now, at least. */
             count: number;
-            detail: string;
         };
         NewMessage: {
+            session_id: components["schemas"]["SessionId"];
             /** @description 1 to 20,000 characters. */
             content: string;
             /** @default false */
             is_bot: boolean;
-            session_id: components["schemas"]["SessionId"];
         };
         NewPassword: {
             /** Format: password */
@@ -1311,39 +1533,39 @@ export interface components {
             password2: string;
         };
         NewToken: {
+            name: string;
             /** @description null: no end. */
             days?: number | null;
-            name: string;
         };
         NewUser: {
+            username: string;
             email?: string;
             first_name?: string;
+            last_name?: string;
             is_active?: boolean;
             is_staff?: boolean;
             is_superuser?: boolean;
-            last_name?: string;
+            permissions?: components["schemas"]["Permission"][];
             /** Format: password */
             password1: string;
             /** Format: password */
             password2: string;
-            permissions?: components["schemas"]["Permission"][];
-            username: string;
         };
         /** @description Nothing. */
         NothingMore: Record<string, never>;
         Overview: {
+            /** @description null: the user may not view them. */
+            totals: {
+                sessions: number | null;
+                messages: number | null;
+                leads: number | null;
+            };
+            /** @description Turns of the last 7 days; stops counting at 10,000. */
+            unanswered: number | null;
             /** @description Likewise. */
             flagged: number | null;
             /** @description The user's last 10 that changed something. */
             recent_actions: components["schemas"]["AuditEntry"][];
-            /** @description null: the user may not view them. */
-            totals: {
-                leads: number | null;
-                messages: number | null;
-                sessions: number | null;
-            };
-            /** @description Turns of the last 7 days; stops counting at 10,000. */
-            unanswered: number | null;
         };
         /**
          * @description A permission of Django's.
@@ -1352,7 +1574,15 @@ export interface components {
         Permission: "chat.add_chatsession" | "chat.add_message" | "chat.change_chatsession" | "chat.change_message" | "chat.delete_chatsession" | "chat.delete_message" | "chat.view_chatsession" | "chat.view_message";
         Person: {
             exported_at: components["schemas"]["Time"];
-            sessions: components["schemas"]["Session"][];
+            sessions: components["schemas"]["PersonSession"][];
+        };
+        /** @description An entry of the audit log, without the operator's address. */
+        PersonAction: {
+            at: components["schemas"]["Time"];
+            user: string;
+            action: string;
+            model: string;
+            detail: string;
         };
         /** @description One of them names the person. */
         PersonName: {
@@ -1362,51 +1592,69 @@ export interface components {
             session_id?: string;
         };
         PersonPreview: {
+            sessions: number;
             messages: number;
             session_ids: components["schemas"]["SessionId"][];
-            sessions: number;
+        };
+        /** @description Everything of a session. */
+        PersonSession: {
+            id: number;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            /** @description All of them, oldest first. */
+            messages: components["schemas"]["HistoryMessage"][];
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            /** @description What became of each question, oldest first. */
+            turns: components["schemas"]["TurnEvent"][];
+            /** @description Oldest first. */
+            consents: components["schemas"]["Consent"][];
+            /** @description What operators did with it, newest first. */
+            history: components["schemas"]["PersonAction"][];
         };
         /** @description Per million tokens. A cost is (prompt - cached) * input + cached * cached + (output + thought) * output. */
         Prices: {
-            cached: number;
-            currency: string;
             input: number;
+            cached: number;
             output: number;
+            currency: string;
         };
         Problem: components["schemas"]["Detail"] | components["schemas"]["ErrorSentence"];
         /** @description The parameters of the list, and how many were seen to match. */
         Selection: {
-            expected: number;
             filter: {
                 [key: string]: string | number | boolean | null;
             };
+            expected: number;
         };
         /** @description All that is wrong with a field. */
         Sentences: string[];
         Session: {
-            created_at: components["schemas"]["Time"];
             id: number;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
             /** @description All of them, oldest first. */
             messages: components["schemas"]["Message"][];
-            session_id: components["schemas"]["SessionId"];
+            created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
-            user_email: string | null;
-            user_name: string | null;
-            user_phone: string | null;
         };
-        /** @description The first event: the message is stored. */
+        /** @description The first event: the whole answer follows. */
         SessionEvent: {
             session_id: components["schemas"]["SessionId"];
         };
         SessionFacets: {
             created: components["schemas"]["DateFacets"];
-            leads: number;
             updated: components["schemas"]["DateFacets"];
+            leads: number;
         };
         /** @description Fields that are absent stay, null clears. */
         SessionFields: {
-            user_email?: string | number | null;
             user_name?: string | number | null;
+            user_email?: string | number | null;
             user_phone?: string | number | null;
         } & {
             [key: string]: unknown;
@@ -1418,17 +1666,17 @@ export interface components {
         SessionId: string;
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         SessionPage: {
-            /** @description False while the search index is being built: what is not in it yet is missing. */
-            complete: boolean;
+            results: components["schemas"]["AdminSession"][];
+            /** @description The cursor of the next page; null at the end. */
+            next: string | null;
             /** @description How many match; null when it is not known without looking through everything. */
             count: number | null;
             /** @description False: at least so many match. Counting stops at 10,000. */
             count_exact: boolean;
-            /** @description The cursor of the next page; null at the end. */
-            next: string | null;
-            results: components["schemas"]["AdminSession"][];
             /** @description How many there are without filters. */
             total: number;
+            /** @description False while the search index is being built: what is not in it yet is missing. */
+            complete: boolean;
         };
         Statistics: {
             /** @description Every day, oldest first. */
@@ -1436,28 +1684,56 @@ export interface components {
             prices: components["schemas"]["Prices"] | null;
         };
         StatisticsDay: {
+            day: components["schemas"]["Day"];
+            /** @description Created that day. */
+            sessions: number;
             /** @description Of these, with a message. */
             asked: number;
-            blocked: number;
-            cached_tokens: number;
-            cancelled: number;
-            complete: number;
-            day: components["schemas"]["Day"];
-            empty: number;
-            failed: number;
-            interrupted: number;
-            latency_ms: components["schemas"]["Latency"] | null;
             /** @description Of these, with an e-mail address or phone number. */
             leads: number;
             messages: number;
-            output_tokens: number;
-            prompt_tokens: number;
-            /** @description Created that day. */
-            sessions: number;
-            thought_tokens: number;
-            truncated: number;
-            turns: number;
             visitor_messages: number;
+            turns: number;
+            complete: number;
+            truncated: number;
+            blocked: number;
+            empty: number;
+            failed: number;
+            cancelled: number;
+            interrupted: number;
+            prompt_tokens: number;
+            cached_tokens: number;
+            output_tokens: number;
+            thought_tokens: number;
+            latency_ms: components["schemas"]["Latency"] | null;
+        };
+        /** @description Other keys are ignored. */
+        StopRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description The idempotency key of the message; without it any message of the session is meant. */
+            client_message_id?: string | number | null;
+        };
+        Stopped: {
+            stopped: boolean;
+        };
+        StoredConsent: {
+            session_id: components["schemas"]["SessionId"];
+            version: string;
+            language: string;
+            given_at: components["schemas"]["Time"];
+        } | {
+            session_id: components["schemas"]["SessionId"];
+            /** @description False: nothing had been agreed to. */
+            withdrawn: boolean;
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
+        StoredFeedback: {
+            message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /**
          * Format: date-time
@@ -1466,76 +1742,88 @@ export interface components {
          */
         Time: string;
         Token: {
-            created_at: components["schemas"]["Time"];
-            expires_at: components["schemas"]["Time"] | null;
             id: number;
-            last_used_at: components["schemas"]["Time"] | null;
             name: string;
+            created_at: components["schemas"]["Time"];
+            last_used_at: components["schemas"]["Time"] | null;
+            expires_at: components["schemas"]["Time"] | null;
         };
         Tokens: {
             results: components["schemas"]["Token"][];
         };
         /** @description What became of a visitor's message. */
         Turn: {
-            /** @description The answer's message. */
-            answer_id: number | null;
-            attempts: number;
-            block_reason: string;
-            error_code: string;
-            finish_reason: string;
             id: number;
-            latency_ms: number;
+            status: components["schemas"]["TurnStatus"];
             model: string;
             model_version: string;
-            status: components["schemas"]["TurnStatus"];
+            finish_reason: string;
+            block_reason: string;
+            error_code: string;
+            attempts: number;
+            latency_ms: number;
             usage: components["schemas"]["Usage"];
+            /** @description The answer's message. */
+            answer_id: number | null;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description The status of a turn has changed. */
         TurnEvent: {
-            /** @description The answer's message. */
-            answer_id: number | null;
-            attempts: number;
-            block_reason: string;
-            error_code: string;
-            finish_reason: string;
             id: number;
-            latency_ms: number;
+            status: components["schemas"]["TurnStatus"];
             model: string;
             model_version: string;
-            status: components["schemas"]["TurnStatus"];
+            finish_reason: string;
+            block_reason: string;
+            error_code: string;
+            attempts: number;
+            latency_ms: number;
             usage: components["schemas"]["Usage"];
+            /** @description The answer's message. */
+            answer_id: number | null;
             user_message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         TurnPage: {
-            /** @description False while the search index is being built: what is not in it yet is missing. */
-            complete: boolean;
+            results: components["schemas"]["TurnRow"][];
+            /** @description The cursor of the next page; null at the end. */
+            next: string | null;
             /** @description How many match; null when it is not known without looking through everything. */
             count: number | null;
             /** @description False: at least so many match. Counting stops at 10,000. */
             count_exact: boolean;
-            /** @description The cursor of the next page; null at the end. */
-            next: string | null;
-            results: components["schemas"]["TurnRow"][];
+            /** @description False while the search index is being built: what is not in it yet is missing. */
+            complete: boolean;
         };
         /** @description A turn in a list. */
         TurnRow: {
-            /** @description The first 100 characters. */
-            answer: string | null;
-            attempts: number;
-            created_at: components["schemas"]["Time"];
-            error_code: string;
             id: number;
-            latency_ms: number;
-            model: string;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            status: components["schemas"]["TurnStatus"];
+            error_code: string;
+            created_at: components["schemas"]["Time"];
             /** @description The first 100 characters. */
             question: string;
             question_id: number;
-            session_id: components["schemas"]["SessionId"];
-            status: components["schemas"]["TurnStatus"];
-            user_email: string | null;
-            user_name: string | null;
-            user_phone: string | null;
+            /** @description The first 100 characters. */
+            answer: string | null;
+            model: string;
+            attempts: number;
+            latency_ms: number;
         };
         /**
          * @description How a turn ended. complete: answered; truncated: cut by the token limit; blocked: refused by the model; empty: the model stayed silent; failed: no answer; cancelled: the visitor left; interrupted: the server went down.
@@ -1549,63 +1837,134 @@ export interface components {
         };
         /** @description Tokens. */
         Usage: {
+            prompt_tokens: number;
             cached_tokens: number;
             output_tokens: number;
-            prompt_tokens: number;
             thought_tokens: number;
             total_tokens: number;
         };
         User: {
-            date_joined: components["schemas"]["Time"];
+            id: number;
+            username: string;
             email: string;
             first_name: string;
-            id: number;
+            last_name: string;
             is_active: boolean;
             /** @description May use the admin. */
             is_staff: boolean;
             is_superuser: boolean;
             last_login: components["schemas"]["Time"] | null;
-            last_name: string;
+            date_joined: components["schemas"]["Time"];
             permissions: components["schemas"]["Permission"][];
-            username: string;
         };
         /** @description Who the visitor is. Keys that are absent change nothing; null clears. Texts are trimmed; a number is taken as text; other keys are ignored. */
         UserDetails: {
+            name?: string | number | null;
             /** @description An e-mail address, or empty. */
             email?: string | number | null;
-            name?: string | number | null;
             phone?: string | number | null;
         } & {
             [key: string]: unknown;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         UserPage: {
-            /** @description False while the search index is being built: what is not in it yet is missing. */
-            complete: boolean;
+            results: components["schemas"]["User"][];
+            /** @description The cursor of the next page; null at the end. */
+            next: string | null;
             /** @description How many match; null when it is not known without looking through everything. */
             count: number | null;
             /** @description False: at least so many match. Counting stops at 10,000. */
             count_exact: boolean;
-            /** @description The cursor of the next page; null at the end. */
-            next: string | null;
-            results: components["schemas"]["User"][];
+            /** @description False while the search index is being built: what is not in it yet is missing. */
+            complete: boolean;
         };
         /** @description Opaque; follows the editable fields. PATCH sends the one that the form was filled from. */
         Version: string;
+        WidgetSettings: {
+            /** @description By language. */
+            texts: {
+                [key: string]: components["schemas"]["WidgetTexts"];
+            };
+            default_language: string;
+            details: {
+                /**
+                 * @description When the visitor is asked for them.
+                 * @enum {string}
+                 */
+                when: "before_first_answer" | "after_first_answer" | "never";
+                /** @description In this order. */
+                fields: {
+                    /** @enum {string} */
+                    name: "name" | "email" | "phone";
+                    required: boolean;
+                    /** @description A regular expression of JavaScript's that the whole value has to match. */
+                    pattern: string | null;
+                }[];
+            };
+            /** @description null: nobody is asked to agree to anything. */
+            consent: {
+                /** @description The chat begins with it. */
+                required: boolean;
+                version: string;
+                /** @description Where more is said. */
+                link: string | null;
+            } | null;
+            /** @description Whether answers have thumbs. */
+            feedback: boolean;
+            max_message_length: number;
+        };
+        WidgetTexts: {
+            title: string;
+            welcome: string;
+            /** @description What the visitor is asked to agree to. */
+            consent: string;
+            quick_actions: {
+                label: string;
+                /** @description What is sent. */
+                message: string;
+            }[];
+        };
     };
     responses: {
-        /** @description A parameter or the request is wrong. */
-        BadRequest: {
+        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
+        Refused: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many requests: the limits of CHAT_RATE_LIMITS, or, with code daily_tokens, CHAT_DAILY_TOKENS. */
+        TooMany: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Policy": components["headers"]["RateLimit"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Too many requests. Please try again in 3 seconds."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Detail"] | components["schemas"]["DailyTokens"];
+            };
+        };
+        /** @description There is no such session. */
+        NoSession: {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 /**
                  * @example {
-                 *       "detail": "limit: not a number from 1 to 500."
+                 *       "error": "Session not found"
                  *     }
                  */
-                "application/json": components["schemas"]["Problem"];
+                "application/json": components["schemas"]["ErrorSentence"] | components["schemas"]["Detail"];
             };
         };
         /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
@@ -1624,6 +1983,20 @@ export interface components {
                 "application/json": components["schemas"]["ChatFieldErrors"] | components["schemas"]["Problem"];
             };
         };
+        /** @description A parameter or the request is wrong. */
+        BadRequest: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "limit: not a number from 1 to 500."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The body is wrong: all that is wrong with its fields, or a sentence about the whole. */
         Fields: {
             headers: {
@@ -1640,6 +2013,21 @@ export interface components {
                 "application/json": components["schemas"]["FieldErrors"] | components["schemas"]["Detail"];
             };
         };
+        /** @description Not logged in, or not any more. */
+        NotLoggedIn: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Authentication credentials were not provided."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Detail"];
+            };
+        };
         /** @description The user may not do it. */
         Forbidden: {
             headers: {
@@ -1654,12 +2042,29 @@ export interface components {
                 "application/json": components["schemas"]["CsrfDetail"];
             };
         };
-        /** @description Done; there is nothing to say. */
-        Gone: {
+        /** @description There is no such object. */
+        NotFound: {
             headers: {
                 [name: string]: unknown;
             };
-            content?: never;
+            content: {
+                /**
+                 * @example {
+                 *       "detail": "Not found."
+                 *     }
+                 */
+                "application/json": components["schemas"]["Detail"];
+            };
+        };
+        /** @description Log-ins too often. */
+        TooManyLogIns: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Detail"];
+            };
         };
         /** @description The idempotency key is being worked on; Retry-After says when to ask for its answer. */
         KeyInUse: {
@@ -1680,16 +2085,6 @@ export interface components {
                 "application/json": components["schemas"]["ErrorSentence"];
             };
         };
-        /** @description Gemini is overloaded or out of quota; the database cannot be written; or too many messages wait, and then nothing is stored. */
-        ModelAway: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfter"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Problem"];
-            };
-        };
         /** @description Gemini broke or refused. The message is stored; the next one works. */
         ModelBroke: {
             headers: {
@@ -1704,6 +2099,16 @@ export interface components {
                 "application/json": components["schemas"]["ErrorSentence"];
             };
         };
+        /** @description Gemini is overloaded or out of quota; the database cannot be written; or too many messages wait, and then nothing is stored. */
+        ModelAway: {
+            headers: {
+                "Retry-After": components["headers"]["RetryAfter"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Gemini is too slow. The message is stored. */
         ModelSlow: {
             headers: {
@@ -1713,171 +2118,372 @@ export interface components {
                 "application/json": components["schemas"]["ErrorSentence"];
             };
         };
-        /** @description There is no such session. */
-        NoSession: {
+        /** @description Done; there is nothing to say. */
+        Gone: {
             headers: {
                 [name: string]: unknown;
             };
-            content: {
-                /**
-                 * @example {
-                 *       "error": "Session not found"
-                 *     }
-                 */
-                "application/json": components["schemas"]["ErrorSentence"] | components["schemas"]["Detail"];
-            };
-        };
-        /** @description There is no such object. */
-        NotFound: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "detail": "Not found."
-                 *     }
-                 */
-                "application/json": components["schemas"]["Detail"];
-            };
-        };
-        /** @description Not logged in, or not any more. */
-        NotLoggedIn: {
-            headers: {
-                "WWW-Authenticate": components["headers"]["Authenticate"];
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "detail": "Authentication credentials were not provided."
-                 *     }
-                 */
-                "application/json": components["schemas"]["Detail"];
-            };
-        };
-        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
-        Refused: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfter"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description Too many requests: the limits of CHAT_RATE_LIMITS, or, with code daily_tokens, CHAT_DAILY_TOKENS. */
-        TooMany: {
-            headers: {
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit"];
-                "Retry-After": components["headers"]["RetryAfter"];
-                [name: string]: unknown;
-            };
-            content: {
-                /**
-                 * @example {
-                 *       "detail": "Too many requests. Please try again in 3 seconds."
-                 *     }
-                 */
-                "application/json": components["schemas"]["Detail"] | components["schemas"]["DailyTokens"];
-            };
-        };
-        /** @description Log-ins too often. */
-        TooManyLogIns: {
-            headers: {
-                "Retry-After": components["headers"]["RetryAfter"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Detail"];
-            };
+            content?: never;
         };
     };
     parameters: {
-        /** @description Only messages with an id above this. */
-        After: number;
-        AuditAction: string;
-        /** @description `object_id` of the entries. */
-        AuditObject: string;
-        AuditUser: string;
-        /** @description Older than this message. */
-        Before: number;
-        ConversationLimit: number;
+        /** @description Rows of a page. */
+        Limit: number;
+        /** @description `next` of the page before, with the same other parameters. */
+        Cursor: string;
+        /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+        Search: string;
         /** @description In UTC. */
         Created: "" | "any" | "today" | "7days" | "month" | "year";
         /** @description This day or later. */
         CreatedFrom: components["schemas"]["Day"];
         /** @description This day or earlier. */
         CreatedTo: components["schemas"]["Day"];
-        /** @description `next` of the page before, with the same other parameters. */
-        Cursor: string;
-        Email: string;
-        FirstDay: components["schemas"]["Day"];
-        /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
-        Format: "csv" | "json";
-        /** @example 1 */
-        Id: number;
-        /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
-        IdempotencyKey: string;
-        /** @description 1: only the bot's messages; 0: only visitors'. */
-        IsBot: "" | "0" | "1" | "true" | "false";
-        LastDay: components["schemas"]["Day"];
-        /** @description The id of the last event that came; it goes before `after`. */
-        LastEventId: string;
-        /** @description 1: only sessions with an e-mail address or phone number. */
-        Leads: "" | "0" | "1" | "true" | "false";
-        /** @description Rows of a page. */
-        Limit: number;
-        MessageSort: "" | "created" | "-created";
-        /** @description Only of this session. */
-        OfSession: string;
-        PageNumber: number;
-        PersonSession: string;
-        /** @description Compared by its digits. */
-        Phone: string;
-        /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-        Search: string;
-        /** @example 80eed4df-02f0-4d0c-ac29-32b408f9cbec */
-        SessionId: components["schemas"]["SessionId"];
-        SessionIdQuery: components["schemas"]["SessionId"];
-        /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
-        SessionSort: string;
-        /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
-        TurnStatuses: string;
         /** @description In UTC. */
         Updated: "" | "any" | "today" | "7days" | "month" | "year";
         /** @description This day or later. */
         UpdatedFrom: components["schemas"]["Day"];
         /** @description This day or earlier. */
         UpdatedTo: components["schemas"]["Day"];
+        /** @description 1: only sessions with an e-mail address or phone number. */
+        Leads: "" | "0" | "1" | "true" | "false";
+        /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
+        SessionSort: string;
+        /** @description 1: only the bot's messages; 0: only visitors'. */
+        IsBot: "" | "0" | "1" | "true" | "false";
+        /** @description Only of this session. */
+        OfSession: string;
+        MessageSort: "" | "created" | "-created";
+        /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
+        Format: "csv" | "json";
+        /** @example 80eed4df-02f0-4d0c-ac29-32b408f9cbec */
+        SessionId: components["schemas"]["SessionId"];
+        /** @example 1 */
+        Id: number;
+        /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
+        IdempotencyKey: string;
+        /** @description The id of the last event that came; it goes before `after`. */
+        LastEventId: string;
+        SessionIdQuery: components["schemas"]["SessionId"];
+        FirstDay: components["schemas"]["Day"];
+        LastDay: components["schemas"]["Day"];
+        /** @description Older than this message. */
+        Before: number;
+        ConversationLimit: number;
+        /** @description Only messages with an id above this. */
+        After: number;
+        /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
+        TurnStatuses: string;
+        Email: string;
+        /** @description Compared by its digits. */
+        Phone: string;
+        PersonSession: string;
         /** @description In name and e-mail address. */
         UserSearch: string;
+        AuditUser: string;
+        AuditAction: string;
+        /** @description `object_id` of the entries. */
+        AuditObject: string;
+        PageNumber: number;
+        HistoryLimit: number;
+        /** @description `before` of the page that came after this one. */
+        HistoryCursor: string;
+        /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
+        ResumeAfter: string;
     };
     requestBodies: never;
     headers: {
-        /** @description What a log-in is. */
-        Authenticate: string;
-        /** @description The name of the file. */
-        Disposition: string;
-        /** @description For If-None-Match. */
-        ETag: string;
+        /** @description Seconds until it is worth another try. */
+        RetryAfter: number;
         /** @description true: the answer of an earlier request with the same key. */
         Idempotent: "true";
         /** @description Which limit it was, and when it is full again. */
         RateLimit: string;
-        /** @description Seconds until it is worth another try. */
-        RetryAfter: number;
-        /** @description The log-in, or its end. */
-        SetCookie: string;
+        /** @description The name of the file. */
+        Disposition: string;
         /** @description How many rows, where that is known. */
         TotalCount: number;
+        /** @description The log-in, or its end. */
+        SetCookie: string;
+        /** @description For If-None-Match. */
+        ETag: string;
+        /** @description What a log-in is. */
+        Authenticate: string;
     };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    adminPage: {
+    createSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "user_details": {
+                 *         "name": "Jane Doe",
+                 *         "email": "jane@example.com"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateSessionRequest"];
+            };
+        };
+        responses: {
+            /** @description The new session. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "user_name": "Jane Doe",
+                     *       "user_email": "jane@example.com",
+                     *       "user_phone": null,
+                     *       "messages": [],
+                     *       "created_at": "2026-11-23T06:45:47.177450Z",
+                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    getSession: {
+        parameters: {
+            query: {
+                session_id: components["parameters"]["SessionIdQuery"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "user_name": "Jane Doe",
+                     *       "user_email": "jane@example.com",
+                     *       "user_phone": null,
+                     *       "messages": [
+                     *         {
+                     *           "id": 1,
+                     *           "content": "How can I reverse diabetes?",
+                     *           "is_bot": false,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z"
+                     *         }
+                     *       ],
+                     *       "created_at": "2026-11-23T06:45:47.177450Z",
+                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    updateUserDetails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "user_details": {
+                 *         "name": "Jane Doe"
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateUserDetailsRequest"];
+            };
+        };
+        responses: {
+            /** @description The session as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": 1,
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "user_name": "Jane Doe",
+                     *       "user_email": "jane@example.com",
+                     *       "user_phone": null,
+                     *       "messages": [],
+                     *       "created_at": "2026-11-23T06:45:47.177450Z",
+                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    sendMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "message": "How can I reverse diabetes?"
+                 *     }
+                 */
+                "application/json": components["schemas"]["MessageRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer, or the refusal of a model that refuses. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["Idempotent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "user_message": "How can I reverse diabetes?",
+                     *       "bot_response": "Type 2 diabetes is, at heart, a metabolism that has lost its balance.",
+                     *       "timestamp": "2026-11-23T06:45:47.177450Z",
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            409: components["responses"]["KeyInUse"];
+            422: components["responses"]["KeyOfAnother"];
+            429: components["responses"]["TooMany"];
+            502: components["responses"]["ModelBroke"];
+            503: components["responses"]["ModelAway"];
+            504: components["responses"]["ModelSlow"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    streamMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
+                "Last-Event-ID"?: components["parameters"]["ResumeAfter"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "message": "How can I reverse diabetes?"
+                 *     }
+                 */
+                "application/json": components["schemas"]["MessageRequest"];
+            };
+        };
+        responses: {
+            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. Of a stream that goes on: what came after the event that was named; a `session` among it says that the whole answer follows. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            503: components["responses"]["ModelAway"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    stopMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                 *     }
+                 */
+                "application/json": components["schemas"]["StopRequest"];
+            };
+        };
+        responses: {
+            /** @description Whether there was one in this process. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "stopped": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Stopped"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    widgetSettings: {
         parameters: {
             query?: never;
             header?: never;
@@ -1886,17 +2492,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description HTML; below assets/ scripts and styles. */
+            /** @description The settings. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/svg+xml": string;
-                    "text/css": string;
-                    "text/html": string;
-                    "text/javascript": string;
+                    "application/json": components["schemas"]["WidgetSettings"];
                 };
             };
             /** @description What the client has is still right. */
@@ -1907,27 +2510,60 @@ export interface operations {
                 };
                 content?: never;
             };
-            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
     };
-    audit: {
+    recordConsent: {
         parameters: {
-            query?: {
-                action?: components["parameters"]["AuditAction"];
-                /** @description In UTC. */
-                created?: components["parameters"]["Created"];
-                /** @description This day or later. */
-                created_from?: components["parameters"]["CreatedFrom"];
-                /** @description This day or earlier. */
-                created_to?: components["parameters"]["CreatedTo"];
-                /** @description `next` of the page before, with the same other parameters. */
-                cursor?: components["parameters"]["Cursor"];
-                /** @description Rows of a page. */
-                limit?: components["parameters"]["Limit"];
-                /** @description `object_id` of the entries. */
-                object?: components["parameters"]["AuditObject"];
-                user?: components["parameters"]["AuditUser"];
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "version": "1",
+                 *       "language": "en"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description What was stored, with its time. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "version": "1",
+                     *       "language": "en",
+                     *       "given_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoredConsent"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    listSessionMessages: {
+        parameters: {
+            query: {
+                session_id: components["parameters"]["SessionIdQuery"];
+                limit?: components["parameters"]["HistoryLimit"];
+                /** @description `before` of the page that came after this one. */
+                before?: components["parameters"]["HistoryCursor"];
             };
             header?: never;
             path?: never;
@@ -1935,157 +2571,108 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Newest first. */
+            /** @description A page, oldest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuditPage"];
+                    /**
+                     * @example {
+                     *       "messages": [
+                     *         {
+                     *           "id": 1,
+                     *           "content": "How can I reverse diabetes?",
+                     *           "is_bot": false,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z"
+                     *         },
+                     *         {
+                     *           "id": 2,
+                     *           "content": "By healing the metabolism.",
+                     *           "is_bot": true,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z",
+                     *           "status": "complete",
+                     *           "feedback": "up"
+                     *         }
+                     *       ],
+                     *       "before": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MessageHistory"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
+            /** @description A parameter is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "limit": [
+                     *         "A number from 1 to 200 is expected."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"] | components["schemas"]["HistoryErrors"];
+                };
+            };
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
     };
-    exportLeads: {
+    giveFeedback: {
         parameters: {
-            query?: {
-                /** @description In UTC. */
-                created?: components["parameters"]["Created"];
-                /** @description This day or later. */
-                created_from?: components["parameters"]["CreatedFrom"];
-                /** @description This day or earlier. */
-                created_to?: components["parameters"]["CreatedTo"];
-                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
-                format?: components["parameters"]["Format"];
-                /** @description 1: only sessions with an e-mail address or phone number. */
-                leads?: components["parameters"]["Leads"];
-                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-                q?: components["parameters"]["Search"];
-                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
-                sort?: components["parameters"]["SessionSort"];
-                /** @description In UTC. */
-                updated?: components["parameters"]["Updated"];
-                /** @description This day or later. */
-                updated_from?: components["parameters"]["UpdatedFrom"];
-                /** @description This day or earlier. */
-                updated_to?: components["parameters"]["UpdatedTo"];
-            };
+            query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "message_id": 2,
+                 *       "value": "up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
         responses: {
-            /** @description Streamed. A stream that breaks off is not complete. */
+            /** @description What is stored now. */
             200: {
                 headers: {
-                    "Content-Disposition": components["headers"]["Disposition"];
-                    "X-Total-Count": components["headers"]["TotalCount"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExportedSession"][];
-                    "text/csv": string;
+                    /**
+                     * @example {
+                     *       "message_id": 2,
+                     *       "value": "up"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoredFeedback"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    exportMessages: {
-        parameters: {
-            query?: {
-                /** @description In UTC. */
-                created?: components["parameters"]["Created"];
-                /** @description This day or later. */
-                created_from?: components["parameters"]["CreatedFrom"];
-                /** @description This day or earlier. */
-                created_to?: components["parameters"]["CreatedTo"];
-                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
-                format?: components["parameters"]["Format"];
-                /** @description 1: only the bot's messages; 0: only visitors'. */
-                is_bot?: components["parameters"]["IsBot"];
-                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-                q?: components["parameters"]["Search"];
-                /** @description Only of this session. */
-                session_id?: components["parameters"]["OfSession"];
-                sort?: components["parameters"]["MessageSort"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Streamed. A stream that breaks off is not complete. */
-            200: {
+            400: components["responses"]["ChatFields"];
+            /** @description There is no such session, or the message is no answer in it. */
+            404: {
                 headers: {
-                    "Content-Disposition": components["headers"]["Disposition"];
-                    "X-Total-Count": components["headers"]["TotalCount"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ExportedMessage"][];
-                    "text/csv": string;
+                    /**
+                     * @example {
+                     *       "error": "Message not found"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorSentence"] | components["schemas"]["Detail"];
                 };
             };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    exportSessions: {
-        parameters: {
-            query?: {
-                /** @description In UTC. */
-                created?: components["parameters"]["Created"];
-                /** @description This day or later. */
-                created_from?: components["parameters"]["CreatedFrom"];
-                /** @description This day or earlier. */
-                created_to?: components["parameters"]["CreatedTo"];
-                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
-                format?: components["parameters"]["Format"];
-                /** @description 1: only sessions with an e-mail address or phone number. */
-                leads?: components["parameters"]["Leads"];
-                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-                q?: components["parameters"]["Search"];
-                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
-                sort?: components["parameters"]["SessionSort"];
-                /** @description In UTC. */
-                updated?: components["parameters"]["Updated"];
-                /** @description This day or later. */
-                updated_from?: components["parameters"]["UpdatedFrom"];
-                /** @description This day or earlier. */
-                updated_to?: components["parameters"]["UpdatedTo"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Streamed. A stream that breaks off is not complete. */
-            200: {
-                headers: {
-                    "Content-Disposition": components["headers"]["Disposition"];
-                    "X-Total-Count": components["headers"]["TotalCount"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ExportedSession"][];
-                    "text/csv": string;
-                };
-            };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
     };
@@ -2124,7 +2711,7 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    logOutEverywhere: {
+    whoAmI: {
         parameters: {
             query?: never;
             header?: never;
@@ -2133,16 +2720,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done; there is nothing to say. */
-            204: {
+            /** @description For anybody; user is null when nobody is logged in. */
+            200: {
                 headers: {
-                    "Set-Cookie": components["headers"]["SetCookie"];
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["LogIn"];
+                };
             };
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
             default: components["responses"]["Refused"];
         };
     };
@@ -2168,7 +2754,7 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    whoAmI: {
+    logOutEverywhere: {
         parameters: {
             query?: never;
             header?: never;
@@ -2177,274 +2763,16 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description For anybody; user is null when nobody is logged in. */
-            200: {
+            /** @description Done; there is nothing to say. */
+            204: {
                 headers: {
+                    "Set-Cookie": components["headers"]["SetCookie"];
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": components["schemas"]["LogIn"];
-                };
-            };
-            default: components["responses"]["Refused"];
-        };
-    };
-    listMessages: {
-        parameters: {
-            query?: {
-                /** @description In UTC. */
-                created?: components["parameters"]["Created"];
-                /** @description This day or later. */
-                created_from?: components["parameters"]["CreatedFrom"];
-                /** @description This day or earlier. */
-                created_to?: components["parameters"]["CreatedTo"];
-                /** @description `next` of the page before, with the same other parameters. */
-                cursor?: components["parameters"]["Cursor"];
-                /** @description 1: only the bot's messages; 0: only visitors'. */
-                is_bot?: components["parameters"]["IsBot"];
-                /** @description Rows of a page. */
-                limit?: components["parameters"]["Limit"];
-                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-                q?: components["parameters"]["Search"];
-                /** @description Only of this session. */
-                session_id?: components["parameters"]["OfSession"];
-                sort?: components["parameters"]["MessageSort"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description A page. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessagePage"];
-                };
-            };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    addMessage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                 *       "content": "We called her back.",
-                 *       "is_bot": true
-                 *     }
-                 */
-                "application/json": components["schemas"]["NewMessage"];
-            };
-        };
-        responses: {
-            /** @description The message. */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FullMessage"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    readMessage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @example 1 */
-                id: components["parameters"]["Id"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The message. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["FullMessage"];
-                };
+                content?: never;
             };
             401: components["responses"]["NotLoggedIn"];
             403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    deleteMessage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @example 1 */
-                id: components["parameters"]["Id"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            204: components["responses"]["Gone"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    editMessage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @example 1 */
-                id: components["parameters"]["Id"];
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "content": "Corrected."
-                 *     }
-                 */
-                "application/json": components["schemas"]["EditMessage"];
-            };
-        };
-        responses: {
-            /** @description The message as it is now. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChangedMessage"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            404: components["responses"]["NotFound"];
-            /** @description Somebody else changed it. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConflictingMessage"];
-                };
-            };
-            default: components["responses"]["Refused"];
-        };
-    };
-    deleteMessages: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "ids": [
-                 *         1,
-                 *         2
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["DeleteMessages"];
-            };
-        };
-        responses: {
-            /** @description What went. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeletedMessages"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            /** @description More match by now. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MoreMatch"];
-                };
-            };
-            default: components["responses"]["Refused"];
-        };
-    };
-    messageFacets: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The counts. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MessageFacets"];
-                };
-            };
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    overview: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Totals that the user may not view are null. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Overview"];
-                };
-            };
-            401: components["responses"]["NotLoggedIn"];
             default: components["responses"]["Refused"];
         };
     };
@@ -2485,13 +2813,109 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    exportPerson: {
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens, without their secrets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    addToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "name": "crm",
+                 *       "days": 90
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token; it is shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    deleteToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 1 */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: components["responses"]["Gone"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Totals that the user may not view are null. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            401: components["responses"]["NotLoggedIn"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    statistics: {
         parameters: {
             query?: {
-                email?: components["parameters"]["Email"];
-                /** @description Compared by its digits. */
-                phone?: components["parameters"]["Phone"];
-                session_id?: components["parameters"]["PersonSession"];
+                from?: components["parameters"]["FirstDay"];
+                to?: components["parameters"]["LastDay"];
             };
             header?: never;
             path?: never;
@@ -2499,14 +2923,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The file. */
+            /** @description One row a day, also for days without anything. */
             200: {
                 headers: {
-                    "Content-Disposition": components["headers"]["Disposition"];
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Person"];
+                    "application/json": components["schemas"]["Statistics"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -2515,97 +2938,31 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    erasePerson: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "email": "jane@example.com"
-                 *     }
-                 */
-                "application/json": components["schemas"]["PersonName"];
-            };
-        };
-        responses: {
-            /** @description What went. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DeletedSessions"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    previewPerson: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "email": "jane@example.com"
-                 *     }
-                 */
-                "application/json": components["schemas"]["PersonName"];
-            };
-        };
-        responses: {
-            /** @description The counts. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PersonPreview"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
     listSessions: {
         parameters: {
             query?: {
+                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+                q?: components["parameters"]["Search"];
                 /** @description In UTC. */
                 created?: components["parameters"]["Created"];
                 /** @description This day or later. */
                 created_from?: components["parameters"]["CreatedFrom"];
                 /** @description This day or earlier. */
                 created_to?: components["parameters"]["CreatedTo"];
-                /** @description `next` of the page before, with the same other parameters. */
-                cursor?: components["parameters"]["Cursor"];
-                /** @description 1: only sessions with an e-mail address or phone number. */
-                leads?: components["parameters"]["Leads"];
-                /** @description Rows of a page. */
-                limit?: components["parameters"]["Limit"];
-                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
-                q?: components["parameters"]["Search"];
-                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
-                sort?: components["parameters"]["SessionSort"];
                 /** @description In UTC. */
                 updated?: components["parameters"]["Updated"];
                 /** @description This day or later. */
                 updated_from?: components["parameters"]["UpdatedFrom"];
                 /** @description This day or earlier. */
                 updated_to?: components["parameters"]["UpdatedTo"];
+                /** @description 1: only sessions with an e-mail address or phone number. */
+                leads?: components["parameters"]["Leads"];
+                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
+                sort?: components["parameters"]["SessionSort"];
+                /** @description Rows of a page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -2659,6 +3016,73 @@ export interface operations {
             400: components["responses"]["Fields"];
             401: components["responses"]["NotLoggedIn"];
             403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    sessionFacets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionFacets"];
+                };
+            };
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    deleteSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_ids": [
+                 *         "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["DeleteSessions"];
+            };
+        };
+        responses: {
+            /** @description What went. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedSessions"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            /** @description More match by now. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoreMatch"];
+                };
+            };
             default: components["responses"]["Refused"];
         };
     };
@@ -2847,7 +3271,49 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    deleteSessions: {
+    listMessages: {
+        parameters: {
+            query?: {
+                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+                q?: components["parameters"]["Search"];
+                /** @description 1: only the bot's messages; 0: only visitors'. */
+                is_bot?: components["parameters"]["IsBot"];
+                /** @description In UTC. */
+                created?: components["parameters"]["Created"];
+                /** @description This day or later. */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /** @description This day or earlier. */
+                created_to?: components["parameters"]["CreatedTo"];
+                /** @description Only of this session. */
+                session_id?: components["parameters"]["OfSession"];
+                sort?: components["parameters"]["MessageSort"];
+                /** @description Rows of a page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessagePage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    addMessage: {
         parameters: {
             query?: never;
             header?: never;
@@ -2858,12 +3324,71 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "session_ids": [
-                 *         "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "content": "We called her back.",
+                 *       "is_bot": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewMessage"];
+            };
+        };
+        responses: {
+            /** @description The message. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FullMessage"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    messageFacets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageFacets"];
+                };
+            };
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    deleteMessages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "ids": [
+                 *         1,
+                 *         2
                  *       ]
                  *     }
                  */
-                "application/json": components["schemas"]["DeleteSessions"];
+                "application/json": components["schemas"]["DeleteMessages"];
             };
         };
         responses: {
@@ -2873,7 +3398,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedSessions"];
+                    "application/json": components["schemas"]["DeletedMessages"];
                 };
             };
             400: components["responses"]["Fields"];
@@ -2891,114 +3416,34 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    sessionFacets: {
+    readMessage: {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                /** @example 1 */
+                id: components["parameters"]["Id"];
+            };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The counts. */
+            /** @description The message. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionFacets"];
+                    "application/json": components["schemas"]["FullMessage"];
                 };
             };
             401: components["responses"]["NotLoggedIn"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Refused"];
         };
     };
-    statistics: {
-        parameters: {
-            query?: {
-                from?: components["parameters"]["FirstDay"];
-                to?: components["parameters"]["LastDay"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description One row a day, also for days without anything. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Statistics"];
-                };
-            };
-            400: components["responses"]["BadRequest"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    listTokens: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The tokens, without their secrets. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Tokens"];
-                };
-            };
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    addToken: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "name": "crm",
-                 *       "days": 90
-                 *     }
-                 */
-                "application/json": components["schemas"]["NewToken"];
-            };
-        };
-        responses: {
-            /** @description The token; it is shown this once. */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MadeToken"];
-                };
-            };
-            400: components["responses"]["Fields"];
-            401: components["responses"]["NotLoggedIn"];
-            403: components["responses"]["Forbidden"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    deleteToken: {
+    deleteMessage: {
         parameters: {
             query?: never;
             header?: never;
@@ -3017,21 +3462,67 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    editMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @example 1 */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "content": "Corrected."
+                 *     }
+                 */
+                "application/json": components["schemas"]["EditMessage"];
+            };
+        };
+        responses: {
+            /** @description The message as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedMessage"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            /** @description Somebody else changed it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConflictingMessage"];
+                };
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
     listTurns: {
         parameters: {
             query?: {
+                /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
+                status?: components["parameters"]["TurnStatuses"];
                 /** @description In UTC. */
                 created?: components["parameters"]["Created"];
                 /** @description This day or later. */
                 created_from?: components["parameters"]["CreatedFrom"];
                 /** @description This day or earlier. */
                 created_to?: components["parameters"]["CreatedTo"];
-                /** @description `next` of the page before, with the same other parameters. */
-                cursor?: components["parameters"]["Cursor"];
                 /** @description Rows of a page. */
                 limit?: components["parameters"]["Limit"];
-                /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
-                status?: components["parameters"]["TurnStatuses"];
+                /** @description `next` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -3054,15 +3545,250 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
+    exportPerson: {
+        parameters: {
+            query?: {
+                email?: components["parameters"]["Email"];
+                /** @description Compared by its digits. */
+                phone?: components["parameters"]["Phone"];
+                session_id?: components["parameters"]["PersonSession"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    previewPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "jane@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PersonName"];
+            };
+        };
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonPreview"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    erasePerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "jane@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["PersonName"];
+            };
+        };
+        responses: {
+            /** @description What went. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedSessions"];
+                };
+            };
+            400: components["responses"]["Fields"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    exportSessions: {
+        parameters: {
+            query?: {
+                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
+                format?: components["parameters"]["Format"];
+                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+                q?: components["parameters"]["Search"];
+                /** @description In UTC. */
+                created?: components["parameters"]["Created"];
+                /** @description This day or later. */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /** @description This day or earlier. */
+                created_to?: components["parameters"]["CreatedTo"];
+                /** @description In UTC. */
+                updated?: components["parameters"]["Updated"];
+                /** @description This day or later. */
+                updated_from?: components["parameters"]["UpdatedFrom"];
+                /** @description This day or earlier. */
+                updated_to?: components["parameters"]["UpdatedTo"];
+                /** @description 1: only sessions with an e-mail address or phone number. */
+                leads?: components["parameters"]["Leads"];
+                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
+                sort?: components["parameters"]["SessionSort"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Streamed. A stream that breaks off is not complete. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Disposition"];
+                    "X-Total-Count": components["headers"]["TotalCount"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/json": components["schemas"]["ExportedSession"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    exportLeads: {
+        parameters: {
+            query?: {
+                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
+                format?: components["parameters"]["Format"];
+                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+                q?: components["parameters"]["Search"];
+                /** @description In UTC. */
+                created?: components["parameters"]["Created"];
+                /** @description This day or later. */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /** @description This day or earlier. */
+                created_to?: components["parameters"]["CreatedTo"];
+                /** @description In UTC. */
+                updated?: components["parameters"]["Updated"];
+                /** @description This day or later. */
+                updated_from?: components["parameters"]["UpdatedFrom"];
+                /** @description This day or earlier. */
+                updated_to?: components["parameters"]["UpdatedTo"];
+                /** @description 1: only sessions with an e-mail address or phone number. */
+                leads?: components["parameters"]["Leads"];
+                /** @description A comma list of updated, created, name, email, messages, each with - in front for descending; -updated when left out. */
+                sort?: components["parameters"]["SessionSort"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Streamed. A stream that breaks off is not complete. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Disposition"];
+                    "X-Total-Count": components["headers"]["TotalCount"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/json": components["schemas"]["ExportedSession"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    exportMessages: {
+        parameters: {
+            query?: {
+                /** @description CSV: UTF-8 with BOM, CRLF, a header line; a cell that a spreadsheet would take for a formula has an apostrophe in front. JSON: one array. */
+                format?: components["parameters"]["Format"];
+                /** @description Every word must be found, in any order; "quotes keep a phrase"; case does not matter; 10 words and 200 characters count. */
+                q?: components["parameters"]["Search"];
+                /** @description 1: only the bot's messages; 0: only visitors'. */
+                is_bot?: components["parameters"]["IsBot"];
+                /** @description In UTC. */
+                created?: components["parameters"]["Created"];
+                /** @description This day or later. */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /** @description This day or earlier. */
+                created_to?: components["parameters"]["CreatedTo"];
+                /** @description Only of this session. */
+                session_id?: components["parameters"]["OfSession"];
+                sort?: components["parameters"]["MessageSort"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Streamed. A stream that breaks off is not complete. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Disposition"];
+                    "X-Total-Count": components["headers"]["TotalCount"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                    "application/json": components["schemas"]["ExportedMessage"][];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
+            default: components["responses"]["Refused"];
+        };
+    };
     listUsers: {
         parameters: {
             query?: {
-                /** @description `next` of the page before, with the same other parameters. */
-                cursor?: components["parameters"]["Cursor"];
-                /** @description Rows of a page. */
-                limit?: components["parameters"]["Limit"];
                 /** @description In name and e-mail address. */
                 q?: components["parameters"]["UserSearch"];
+                /** @description Rows of a page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: never;
             path?: never;
@@ -3237,92 +3963,42 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    sendMessage: {
+    audit: {
         parameters: {
-            query?: never;
-            header?: {
-                /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            query?: {
+                user?: components["parameters"]["AuditUser"];
+                action?: components["parameters"]["AuditAction"];
+                /** @description `object_id` of the entries. */
+                object?: components["parameters"]["AuditObject"];
+                /** @description In UTC. */
+                created?: components["parameters"]["Created"];
+                /** @description This day or later. */
+                created_from?: components["parameters"]["CreatedFrom"];
+                /** @description This day or earlier. */
+                created_to?: components["parameters"]["CreatedTo"];
+                /** @description Rows of a page. */
+                limit?: components["parameters"]["Limit"];
+                /** @description `next` of the page before, with the same other parameters. */
+                cursor?: components["parameters"]["Cursor"];
             };
+            header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                 *       "message": "How can I reverse diabetes?"
-                 *     }
-                 */
-                "application/json": components["schemas"]["MessageRequest"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description The answer, or the refusal of a model that refuses. */
-            200: {
-                headers: {
-                    "Idempotent-Replayed": components["headers"]["Idempotent"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "user_message": "How can I reverse diabetes?",
-                     *       "bot_response": "Type 2 diabetes is, at heart, a metabolism that has lost its balance.",
-                     *       "timestamp": "2026-11-23T06:45:47.177450Z",
-                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Answer"];
-                };
-            };
-            400: components["responses"]["ChatFields"];
-            404: components["responses"]["NoSession"];
-            409: components["responses"]["KeyInUse"];
-            422: components["responses"]["KeyOfAnother"];
-            429: components["responses"]["TooMany"];
-            502: components["responses"]["ModelBroke"];
-            503: components["responses"]["ModelAway"];
-            504: components["responses"]["ModelSlow"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    streamMessage: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                 *       "message": "How can I reverse diabetes?"
-                 *     }
-                 */
-                "application/json": components["schemas"]["MessageRequest"];
-            };
-        };
-        responses: {
-            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. */
+            /** @description Newest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "application/json": components["schemas"]["AuditPage"];
                 };
             };
-            400: components["responses"]["ChatFields"];
-            404: components["responses"]["NoSession"];
-            429: components["responses"]["TooMany"];
-            503: components["responses"]["ModelAway"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["NotLoggedIn"];
+            403: components["responses"]["Forbidden"];
             default: components["responses"]["Refused"];
         };
     };
@@ -3518,210 +4194,6 @@ export interface operations {
             default: components["responses"]["Refused"];
         };
     };
-    createSession: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                /**
-                 * @example {
-                 *       "user_details": {
-                 *         "name": "Jane Doe",
-                 *         "email": "jane@example.com"
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["CreateSessionRequest"];
-            };
-        };
-        responses: {
-            /** @description The new session. */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": 1,
-                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                     *       "user_name": "Jane Doe",
-                     *       "user_email": "jane@example.com",
-                     *       "user_phone": null,
-                     *       "messages": [],
-                     *       "created_at": "2026-11-23T06:45:47.177450Z",
-                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            400: components["responses"]["ChatFields"];
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    getSession: {
-        parameters: {
-            query: {
-                session_id: components["parameters"]["SessionIdQuery"];
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The session. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": 1,
-                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                     *       "user_name": "Jane Doe",
-                     *       "user_email": "jane@example.com",
-                     *       "user_phone": null,
-                     *       "messages": [
-                     *         {
-                     *           "id": 1,
-                     *           "content": "How can I reverse diabetes?",
-                     *           "is_bot": false,
-                     *           "created_at": "2026-11-23T06:45:47.177450Z"
-                     *         }
-                     *       ],
-                     *       "created_at": "2026-11-23T06:45:47.177450Z",
-                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            400: components["responses"]["BadRequest"];
-            404: components["responses"]["NoSession"];
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    updateUserDetails: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                 *       "user_details": {
-                 *         "name": "Jane Doe"
-                 *       }
-                 *     }
-                 */
-                "application/json": components["schemas"]["UpdateUserDetailsRequest"];
-            };
-        };
-        responses: {
-            /** @description The session as it is now. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": 1,
-                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
-                     *       "user_name": "Jane Doe",
-                     *       "user_email": "jane@example.com",
-                     *       "user_phone": null,
-                     *       "messages": [],
-                     *       "created_at": "2026-11-23T06:45:47.177450Z",
-                     *       "updated_at": "2026-11-23T06:45:47.177450Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            400: components["responses"]["ChatFields"];
-            404: components["responses"]["NoSession"];
-            429: components["responses"]["TooMany"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    docsPage: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description HTML; below assets/ scripts and styles. */
-            200: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "image/svg+xml": string;
-                    "text/css": string;
-                    "text/html": string;
-                    "text/javascript": string;
-                };
-            };
-            /** @description What the client has is still right. */
-            304: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            404: components["responses"]["NotFound"];
-            default: components["responses"]["Refused"];
-        };
-    };
-    openapi: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description OpenAPI 3.1. */
-            200: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-            /** @description What the client has is still right. */
-            304: {
-                headers: {
-                    ETag: components["headers"]["ETag"];
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            default: components["responses"]["Refused"];
-        };
-    };
     live: {
         parameters: {
             query?: never;
@@ -3746,33 +4218,6 @@ export interface operations {
                 };
             };
             default: components["responses"]["Refused"];
-        };
-    };
-    metrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The text format, version 0.0.4. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/plain": string;
-                };
-            };
-            /** @description 404 for another path, 405 for another method, without a body; 400, 408, 431, 503 as everywhere. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
         };
     };
     ready: {
@@ -3812,6 +4257,224 @@ export interface operations {
                     "application/json": components["schemas"]["Health"] | components["schemas"]["Detail"];
                 };
             };
+            default: components["responses"]["Refused"];
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The text format, version 0.0.4. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description 404 for another path, 405 for another method, without a body; 400, 408, 431, 503 as everywhere. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenAPI 3.1. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Refused"];
+        };
+    };
+    adminPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML; below assets/ scripts and styles. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "text/javascript": string;
+                    "text/css": string;
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    docsPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description HTML; below assets/ scripts and styles. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                    "text/javascript": string;
+                    "text/css": string;
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    chatPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    chatIcon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/svg+xml": string;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    widget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/javascript": string;
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: components["responses"]["NotFound"];
             default: components["responses"]["Refused"];
         };
     };

@@ -7,6 +7,7 @@
 
 #include "twinchat/accounts.h"
 #include "twinchat/export.h"
+#include "twinchat/postgres_store.h"
 #include "twinchat/rate_buckets.h"
 #include "twinchat/records.h"
 #include "twinchat/sqlite_store.h"
@@ -37,6 +38,10 @@ TWINCHAT_EXPORT std::optional<std::filesystem::path> sqlite_file(std::string_vie
 // had none.
 TWINCHAT_EXPORT Database open_sqlite_database(const std::filesystem::path& file,
                                               const SqliteStoreOptions& options = {});
+
+// As open_postgres_store().
+TWINCHAT_EXPORT Database open_postgres_database(std::string_view url,
+                                                const PostgresStoreOptions& options = {});
 
 // As make_memory_store().
 TWINCHAT_EXPORT Database make_memory_database();

@@ -197,7 +197,7 @@ class MemoryAccounts final : public Accounts {
     std::lock_guard lock(data_->mutex);
     const auto found = data_->api_tokens.find(id);
     if (found == data_->api_tokens.end() || found->second.user_id != user_id) {
-      throw Error(ErrorCode::kNotFound, "There is no such token.");
+      throw no_such_token();
     }
     data_->api_tokens.erase(found);
     data_->insert_audit(audit);
@@ -230,10 +230,6 @@ class MemoryAccounts final : public Accounts {
   }
 
  private:
-  static Error name_taken() {
-    return Error(ErrorCode::kAlreadyExists, "A user with that username already exists.");
-  }
-
   User* named(std::string_view username) {
     for (auto& [id, user] : data_->users) {
       if (user.username == username) return &user;
@@ -244,7 +240,7 @@ class MemoryAccounts final : public Accounts {
   User& must_find(std::int64_t id) {
     const auto found = data_->users.find(id);
     if (found == data_->users.end()) {
-      throw Error(ErrorCode::kNotFound, "There is no such user.");
+      throw no_such_user();
     }
     return found->second;
   }

@@ -77,6 +77,11 @@ std::shared_ptr<Store> open_postgres_store(std::string_view, const PostgresStore
   throw Error(ErrorCode::kUnimplemented, "This build has no PostgreSQL support.");
 }
 
+Database open_postgres_database(std::string_view url, const PostgresStoreOptions& options) {
+  open_postgres_store(url, options);
+  return {};
+}
+
 PostgresPoolStatistics postgres_pool_statistics(const Store&) {
   return {};
 }
@@ -90,9 +95,7 @@ std::shared_ptr<Store> open_store(std::string_view url) {
 
 Database open_database(std::string_view url) {
   if (url == "memory:") return make_memory_database();
-  if (is_postgres(url)) {
-    throw Error(ErrorCode::kUnimplemented, "PostgreSQL has no records and accounts yet.");
-  }
+  if (is_postgres(url)) return open_postgres_database(url);
   return open_sqlite_database(file_of(url));
 }
 

@@ -124,22 +124,32 @@ constexpr std::array kCreateConsents{
 // so that moving updated_at there touches none of its indexes (a HOT update). Written in the
 // transaction of the message. Rows that another program's writing left out or behind are put right
 // by Records; `twinchat_index` says up to which ids it has looked for such.
+// It also says how many rows there are up to those ids: what lies behind them is counted by whoever
+// asks, so that no message waits for a counter. `leads` counts the rows with "lead_counted"; those
+// with "lead_differs", which are few, are what it lacks.
 constexpr std::array kCreateLists{
     R"sql(CREATE TABLE "twinchat_session" (
   "id" bigint NOT NULL PRIMARY KEY REFERENCES "chat_chatsession" ("id") ON DELETE CASCADE,
   "updated_at" timestamp with time zone NOT NULL,
   "is_lead" boolean NOT NULL,
   "message_count" bigint NOT NULL,
-  "last_message" bigint NULL))sql",
+  "last_message" bigint NULL,
+  "lead_counted" boolean NOT NULL DEFAULT false,
+  "lead_differs" boolean NOT NULL GENERATED ALWAYS AS ("is_lead" <> "lead_counted") STORED))sql",
     R"sql(CREATE INDEX "twinchat_session_updated" ON "twinchat_session" ("updated_at", "id"))sql",
     R"sql(CREATE INDEX "twinchat_session_messages" ON "twinchat_session" ("message_count", "id"))sql",
     R"sql(CREATE INDEX "twinchat_session_lead" ON "twinchat_session" ("updated_at", "id")
   WHERE "is_lead")sql",
+    R"sql(CREATE INDEX "twinchat_session_lead_differs" ON "twinchat_session" ("id")
+  WHERE "lead_differs")sql",
     R"sql(CREATE TABLE "twinchat_index" (
   "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
   "last_session" bigint NOT NULL,
-  "last_message" bigint NOT NULL))sql",
-    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0))sql",
+  "last_message" bigint NOT NULL,
+  "sessions" bigint NOT NULL,
+  "messages" bigint NOT NULL,
+  "leads" bigint NOT NULL))sql",
+    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0, 0, 0, 0))sql",
     R"sql(CREATE TABLE "twinchat_statistics" (
   "day" date NOT NULL PRIMARY KEY,
   "figures" text NOT NULL))sql"};
@@ -485,12 +495,6 @@ void exec_all(Connection& connection, const List& statements) {
   for (const char* statement : statements) connection.exec(statement);
 }
 
-// Whether another server made the same thing at the same moment: what IF NOT EXISTS does not see.
-bool is_made_meanwhile(const SqlError& error) {
-  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
-         error.sqlstate() == "XX000";
-}
-
 // Whether it can be used; nullopt when it is not there.
 std::optional<bool> find_index(Connection& connection, const Index& index) {
   const std::string name = index.name;
@@ -567,6 +571,11 @@ void make_concurrently(Transactions& transactions, const std::vector<const Index
 }
 
 }  // namespace
+
+bool is_made_meanwhile(const SqlError& error) {
+  return error.is_duplicate() || error.sqlstate() == "42P07" || error.sqlstate() == "42710" ||
+         error.sqlstate() == "XX000";
+}
 
 bool SchemaState::complete() const noexcept {
   return has_sessions && has_messages && version == newest_version();

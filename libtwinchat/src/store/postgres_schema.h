@@ -22,6 +22,9 @@ struct SchemaState {
 // not ours or of a newer version.
 SchemaState inspect(Connection& connection);
 
+// Whether another server made the same thing at the same moment: what IF NOT EXISTS does not see.
+bool is_made_meanwhile(const SqlError& error);
+
 // Creates what is missing and brings our tables to the present version. Servers that do the same at
 // the same time wait for each other.
 void migrate(Transactions& transactions);

@@ -10,12 +10,15 @@
 #include <vector>
 
 #include "store/postgres_pool.h"
+#include "store/postgres_rate_buckets.h"
+#include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
 #include "store/postgres_statements.h"
 #include "store/postgres_transactions.h"
 #include "store/process_owner.h"
 #include "store/turn_rules.h"
+#include "twinchat/database.h"
 #include "twinchat/error.h"
 #include "twinchat/records.h"
 
@@ -387,7 +390,7 @@ class PostgresStore final : public Store {
             pool.timeouts, pool.retries, pool.unknown_commits};
   }
 
-  postgres::Transactions& transactions() noexcept { return transactions_; }
+  postgres::Pool& pool() noexcept { return pool_; }
 
  private:
   BegunTurn begin(Connection& connection, const NewTurn& turn, bool in_doubt,
@@ -668,6 +671,17 @@ std::shared_ptr<PostgresStore> open_url(std::string_view url, const PostgresStor
 std::shared_ptr<Store> open_postgres_store(std::string_view url,
                                            const PostgresStoreOptions& options) {
   return open_url(url, options);
+}
+
+Database open_postgres_database(std::string_view url, const PostgresStoreOptions& options) {
+  const std::shared_ptr<PostgresStore> store = open_url(url, options);
+  Database database;
+  database.store = store;
+  const std::shared_ptr<postgres::Pool> pool{store, &store->pool()};
+  database.records = postgres::make_records(pool);
+  database.accounts = postgres::make_accounts(pool);
+  database.rate_buckets = postgres::make_rate_buckets(pool);
+  return database;
 }
 
 PostgresPoolStatistics postgres_pool_statistics(const Store& store) {

@@ -1,11 +1,17 @@
 #include "store/records_rules.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "twinchat/accounts.h"
 #include "twinchat/error.h"
 
 namespace twinchat {
+namespace {
+
+constexpr std::chrono::hours kDayIsSettledAfter{1};
+
+}  // namespace
 
 Records::~Records() = default;
 Accounts::~Accounts() = default;
@@ -70,6 +76,18 @@ Error changed_meanwhile() {
 
 Error no_such_message() {
   return Error(ErrorCode::kNotFound, "There is no such message.");
+}
+
+Error no_such_user() {
+  return Error(ErrorCode::kNotFound, "There is no such user.");
+}
+
+Error no_such_token() {
+  return Error(ErrorCode::kNotFound, "There is no such token.");
+}
+
+Error name_taken() {
+  return Error(ErrorCode::kAlreadyExists, "A user with that username already exists.");
 }
 
 Error last_superuser() {
@@ -137,6 +155,60 @@ std::optional<DayStatistics::Latency> percentiles(std::vector<std::int64_t>& lat
     return std::chrono::milliseconds(latencies[(latencies.size() * percent + 99) / 100 - 1]);
   };
   return DayStatistics::Latency{at(50), at(90), at(99)};
+}
+
+std::chrono::sys_days unsettled_day() {
+  return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now() -
+                                               kDayIsSettledAfter);
+}
+
+std::string figures_text(const DayStatistics& day) {
+  std::vector<std::int64_t> figures{day.sessions, day.asked, day.leads, day.messages,
+                                    day.visitor_messages};
+  figures.insert(figures.end(), day.turns.begin(), day.turns.end());
+  figures.insert(figures.end(),
+                 {day.usage.prompt_tokens, day.usage.cached_tokens, day.usage.output_tokens,
+                  day.usage.thought_tokens, day.usage.total_tokens});
+  if (day.latency) {
+    for (const auto value : {day.latency->p50, day.latency->p90, day.latency->p99}) {
+      figures.push_back(value.count());
+    }
+  }
+  std::string text;
+  for (const std::int64_t figure : figures) text += std::to_string(figure) + " ";
+  return text;
+}
+
+std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::string& text) {
+  std::vector<std::int64_t> figures;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at != end) {
+    std::int64_t figure = 0;
+    const auto [next, error] = std::from_chars(at, end, figure);
+    if (error != std::errc() || next == end) return std::nullopt;
+    figures.push_back(figure);
+    at = next + 1;
+  }
+  if (figures.size() != 18 && figures.size() != 21) return std::nullopt;
+  DayStatistics found;
+  found.day = day;
+  auto next = figures.begin();
+  for (std::int64_t* value :
+       {&found.sessions, &found.asked, &found.leads, &found.messages, &found.visitor_messages}) {
+    *value = *next++;
+  }
+  for (std::int64_t& value : found.turns) value = *next++;
+  for (std::int64_t* value :
+       {&found.usage.prompt_tokens, &found.usage.cached_tokens, &found.usage.output_tokens,
+        &found.usage.thought_tokens, &found.usage.total_tokens}) {
+    *value = *next++;
+  }
+  if (next != figures.end()) {
+    using std::chrono::milliseconds;
+    found.latency = {milliseconds(next[0]), milliseconds(next[1]), milliseconds(next[2])};
+  }
+  return found;
 }
 
 std::vector<TurnStatus> statuses_of(const TurnQuery& query) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace twinchat {
 
 Error changed_meanwhile();
 Error no_such_message();
+Error no_such_user();
+Error no_such_token();
+// A user of that name.
+Error name_taken();
 // kFailedPrecondition for what would leave nobody who may do everything.
 Error last_superuser();
 
@@ -42,6 +47,15 @@ void add_turn(DayStatistics& day, TurnStatus status, const Usage& usage,
 
 // Percentiles by nearest rank; nullopt without values. Changes the order of the values.
 std::optional<DayStatistics::Latency> percentiles(std::vector<std::int64_t>& latencies);
+
+// The figures of days before this one are kept when they have been worked out.
+std::chrono::sys_days unsettled_day();
+
+// The figures of a day as text, to be kept.
+std::string figures_text(const DayStatistics& day);
+
+// The figures again; nullopt for what figures_text() did not make.
+std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::string& text);
 
 // Those of the query, or all of which there is a list. kInvalidArgument for others.
 std::vector<TurnStatus> statuses_of(const TurnQuery& query);

@@ -148,7 +148,7 @@ std::optional<User> load_user(Connection& connection, const std::string& name) {
 
 User must_load(Connection& connection, std::int64_t id) {
   if (auto user = load_user(connection, id)) return *std::move(user);
-  throw Error(ErrorCode::kNotFound, "There is no such user.");
+  throw no_such_user();
 }
 
 void give_permissions(Connection& connection, std::int64_t id,
@@ -166,10 +166,6 @@ void check_superusers(Connection& connection) {
 
 void end_logins_of(Connection& connection, std::int64_t id, const std::string& but = {}) {
   Query(connection, kEndLogins).bind(id).bind(but).run();
-}
-
-Error name_taken() {
-  return Error(ErrorCode::kAlreadyExists, "A user with that username already exists.");
 }
 
 ApiToken read_token(const Query& query) {
@@ -405,7 +401,7 @@ class SqliteAccounts final : public Accounts {
   void delete_token(std::int64_t id, std::int64_t user_id, const AuditEntry& audit) override {
     file_.writer.run([&](Connection& connection) {
       if (Query(connection, kDeleteToken).bind(id).bind(user_id).run() == 0) {
-        throw Error(ErrorCode::kNotFound, "There is no such token.");
+        throw no_such_token();
       }
       insert_audit(connection, audit);
       return true;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <set>
 #include <thread>
@@ -460,58 +459,6 @@ constexpr char kDayMessages[] =
 constexpr char kDayTurns[] =
     "SELECT status, prompt_tokens, cached_tokens, output_tokens, thought_tokens, total_tokens, "
     "latency_ms FROM twinchat_turn WHERE id >= ? AND id < ?";
-constexpr std::chrono::hours kDayIsSettledAfter{1};
-
-std::string figures_text(const DayStatistics& day) {
-  std::vector<std::int64_t> figures{day.sessions, day.asked, day.leads, day.messages,
-                                    day.visitor_messages};
-  figures.insert(figures.end(), day.turns.begin(), day.turns.end());
-  figures.insert(figures.end(),
-                 {day.usage.prompt_tokens, day.usage.cached_tokens, day.usage.output_tokens,
-                  day.usage.thought_tokens, day.usage.total_tokens});
-  if (day.latency) {
-    for (const auto value : {day.latency->p50, day.latency->p90, day.latency->p99}) {
-      figures.push_back(value.count());
-    }
-  }
-  std::string text;
-  for (const std::int64_t figure : figures) text += std::to_string(figure) + " ";
-  return text;
-}
-
-// nullopt for what figures_text() did not make.
-std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::string& text) {
-  std::vector<std::int64_t> figures;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    std::int64_t figure = 0;
-    const auto [next, error] = std::from_chars(at, end, figure);
-    if (error != std::errc() || next == end) return std::nullopt;
-    figures.push_back(figure);
-    at = next + 1;
-  }
-  if (figures.size() != 18 && figures.size() != 21) return std::nullopt;
-  DayStatistics found;
-  found.day = day;
-  auto next = figures.begin();
-  for (std::int64_t* value :
-       {&found.sessions, &found.asked, &found.leads, &found.messages, &found.visitor_messages}) {
-    *value = *next++;
-  }
-  for (std::int64_t& value : found.turns) value = *next++;
-  for (std::int64_t* value :
-       {&found.usage.prompt_tokens, &found.usage.cached_tokens, &found.usage.output_tokens,
-        &found.usage.thought_tokens, &found.usage.total_tokens}) {
-    *value = *next++;
-  }
-  if (next != figures.end()) {
-    using std::chrono::milliseconds;
-    found.latency = {milliseconds(next[0]), milliseconds(next[1]), milliseconds(next[2])};
-  }
-  return found;
-}
-
 DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
   DayStatistics found;
   found.day = day;
@@ -723,8 +670,7 @@ class SqliteRecords final : public Records {
                                         std::chrono::sys_days last) override {
     check_days(first, last);
     index_.catch_up();
-    const auto settled = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now() -
-                                                               kDayIsSettledAfter);
+    const auto settled = unsettled_day();
     std::vector<DayStatistics> days;
     for (std::chrono::sys_days day = first; day <= last; day += std::chrono::days(1)) {
       const std::string name = time_text(day).substr(0, 10);

@@ -65,9 +65,11 @@ constexpr char kNewestMessages[] = MESSAGES "DESC LIMIT ?";
 constexpr char kNewestTurns[] = TWINCHAT_TURN_QUERY
     "WHERE q.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) "
     "ORDER BY q.id DESC LIMIT ?";
+// From the session's messages to their turns: those of others may lie between the two ids.
 constexpr char kAnsweredTurns[] = TWINCHAT_TURN_QUERY
-    "WHERE t.session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) AND "
-    "t.answer_message_id BETWEEN ? AND ? ORDER BY t.answer_message_id";
+    "WHERE t.id IN (SELECT o.id FROM chat_message AS m CROSS JOIN twinchat_turn AS o ON "
+    "o.answer_message_id = m.id WHERE m.session_id = (SELECT id FROM chat_chatsession WHERE "
+    "session_id = ?) AND m.id BETWEEN ? AND ?) ORDER BY t.answer_message_id";
 constexpr char kTurnByAnswer[] =
     "SELECT id FROM twinchat_turn WHERE answer_message_id = ? AND session_id = (SELECT id FROM "
     "chat_chatsession WHERE session_id = ?)";

@@ -147,6 +147,14 @@ TEST_CASE("A value that is not what the setting takes is refused in one sentence
       {"TRUSTED_PROXIES", "proxy.example"},
       {"TRUSTED_PROXIES", "10.0.0.0/33"},
       {"DRAIN_DELAY", "-1"},
+      {"SECURE_PROXY_SSL_HEADER", "https-only"},
+      {"SECURE_PROXY_SSL_HEADER", "X Forwarded,https"},
+      {"SECURE_SSL_REDIRECT", "maybe"},
+      {"SECURE_SSL_HOST", "http://example.com"},
+      {"SECURE_REDIRECT_EXEMPT", "static/*"},
+      {"SECURE_HSTS_SECONDS", "-1"},
+      {"SECURE_HSTS_SECONDS", "a year"},
+      {"SECURE_REFERRER_POLICY", "none"},
       {"CHAT_SYSTEM_PROMPT", "\xFF"},
   }));
   CAPTURE(name, value);
@@ -186,6 +194,22 @@ TEST_CASE("Without a Gemini key the demo answers under DEBUG and nothing does ot
   CHECK(load({{"GEMINI_API_KEY", key}, {"DEBUG", "1"}}).demo());
   const std::string error = error_of([&] { load({{"GEMINI_API_KEY", key}}); });
   CHECK(error.find("GEMINI_API_KEY is missing") == 0);
+}
+
+TEST_CASE("The proxy's header may be named as Django names it, or as it is") {
+  for (const char* text : {"HTTP_X_FORWARDED_PROTO,https", "X-Forwarded-Proto, https"}) {
+    const Settings s = load({{"SECURE_PROXY_SSL_HEADER", text}});
+    CHECK(s.https.proxy_header == "x-forwarded-proto");
+    CHECK(s.https.proxy_value == "https");
+  }
+  CHECK(load({}).https.proxy_header == "x-forwarded-proto");
+  CHECK(load({{"SECURE_PROXY_SSL_HEADER", "off"}}).https.proxy_header.empty());
+}
+
+TEST_CASE("A certificate comes with its key") {
+  CHECK(contains(error_of([] { load({{"TLS_KEY", "k"}}); }), "belong together"));
+  CHECK(contains(error_of([] { load({{"TLS_CERTIFICATE", "c"}}); }), "belong together"));
+  CHECK(load({{"TLS_CERTIFICATE", "c"}, {"TLS_KEY", "k"}}).tls_key == "k");
 }
 
 TEST_CASE("Commands that do not serve ask for no keys") {
