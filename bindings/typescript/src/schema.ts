@@ -1366,14 +1366,6 @@ export interface components {
             /** @description There is an e-mail address or a phone number. */
             is_lead: boolean;
             version: components["schemas"]["Version"];
-            /** @description What operators did to the session and its messages; of the audit log, without addresses. */
-            history?: {
-                at: components["schemas"]["Time"];
-                user: string;
-                action: string;
-                model: string;
-                detail: string;
-            }[];
             /** @description Oldest first. In the answer to reading a session alone. */
             consents?: components["schemas"]["Consent"][];
         };
@@ -1586,6 +1578,14 @@ export interface components {
             exported_at: components["schemas"]["Time"];
             sessions: components["schemas"]["PersonSession"][];
         };
+        /** @description An entry of the audit log, without the operator's address. */
+        PersonAction: {
+            at: components["schemas"]["Time"];
+            user: string;
+            action: string;
+            model: string;
+            detail: string;
+        };
         /** @description One of them names the person. */
         PersonName: {
             email?: string;
@@ -1609,8 +1609,12 @@ export interface components {
             messages: components["schemas"]["HistoryMessage"][];
             created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
+            /** @description What became of each question, oldest first. */
+            turns: components["schemas"]["TurnEvent"][];
             /** @description Oldest first. */
             consents: components["schemas"]["Consent"][];
+            /** @description What operators did with it, newest first. */
+            history: components["schemas"]["PersonAction"][];
         };
         /** @description Per million tokens. A cost is (prompt - cached) * input + cached * cached + (output + thought) * output. */
         Prices: {
@@ -1934,7 +1938,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
+        /** @description What can come from every path: 301, 308 without a body where https is asked for (SECURE_SSL_REDIRECT); 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
         Refused: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

@@ -172,7 +172,7 @@ struct ExpiredQuery {
 // What was written through the Store or through here is seen at once; what another program wrote to
 // the same database, too. The exception is a database whose search index is behind (it was filled
 // without one, or under a load that left no time for it): then lists and searches do not see the
-// newest rows yet, and say so by Page::complete.
+// newest rows yet, and say so by Page::complete. On PostgreSQL see open_postgres_database().
 //
 // Errors as of Store. No error text holds details or messages of visitors.
 //

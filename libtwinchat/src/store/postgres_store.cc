@@ -14,7 +14,7 @@
 #include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
-#include "store/postgres_statements.h"
+#include "store/postgres_store_sql.h"
 #include "store/postgres_transactions.h"
 #include "store/process_owner.h"
 #include "store/turn_rules.h"
