@@ -113,8 +113,9 @@ TEST_CASE("A database of every schema version is brought up to date with all tha
       }
       if (version >= 5) {
         CHECK(database.store->consents("first").size() == 1);
-        CHECK(SqliteFile(file).value("SELECT count(*) FROM twinchat_turn WHERE feedback = 'up'") ==
-              "1");
+        TurnQuery liked;
+        liked.feedback = Feedback::kUp;
+        CHECK(database.records->turns(liked).count == 1);
       }
       whole_turn(*database.store, "first", "after the upgrade", "answer");
       CHECK(database.records->sessions({.search = "\"after the upgrade\""}).rows.size() == 1);
