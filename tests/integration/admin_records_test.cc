@@ -257,7 +257,7 @@ TEST_CASE("What a visitor thinks of an answer appears in a conversation that is 
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1", "q2"});
   const Json messages = admin.server.session(id)["messages"];
-  const auto think = [&](int message, const char* value) {
+  const auto think = [&](std::size_t message, const char* value) {
     const Json body = {
         {"session_id", id}, {"message_id", messages[message]["id"]}, {"value", value}};
     REQUIRE(admin.server.post("/api/chat/feedback/", body.dump()).status == 200);
