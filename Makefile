@@ -95,7 +95,7 @@ bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON -DTWINCHAT_BUILD_BOTH=ON \
 	  $(PYTHON_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
-	  admin-bench twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
+	  admin-bench postgres_fixture twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
 	folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT

@@ -3,7 +3,8 @@
 Usage: server_bench.py BUILD_FOLDER [SECONDS [PART...]]
 
 Parts: requests (one after the other), large (the same with 100,000 sessions and 2,000,000 messages
-in the database), visitors (1,000 and 5,000 who wait for a model of 1,000 ms), idle (10,000
+in the database), postgres (the same on SQLite, on PostgreSQL, and through pgbouncer, in turn;
+with what PostgreSQL needs of the processor), visitors (1,000 and 5,000 who wait for a model of 1,000 ms), idle (10,000
 connections that say nothing), start. All of them when none is named.
 
 The load, the server and the stand-in share the machine: read the ratios, not the absolute figures,
@@ -28,11 +29,12 @@ from fill_database import fill, session_id
 
 BUILD = Path(sys.argv[1]).resolve()
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-PARTS = sys.argv[3:] or ["requests", "large", "visitors", "idle", "start"]
+PARTS = sys.argv[3:] or ["requests", "large", "postgres", "visitors", "idle", "start"]
 HERE = Path(__file__).resolve().parent
 SERVER = BUILD / "server/twinchat-server"
 STANDIN = BUILD / "tests/support/gemini_standin/gemini-standin"
 HTTP_LOAD = BUILD / "tests/benchmarks/http-load"
+POSTGRES = BUILD / "tests/support/postgres_fixture"
 HISTORY = "/api/chat/sessions/get_session/?session_id="
 
 
@@ -106,14 +108,14 @@ def load(server, connections, path="/", script=None, env=None):
 
 
 @contextlib.contextmanager
-def serving(folder, latency_ms=0):
+def serving(folder, latency_ms=0, database="sqlite:///twinchat.db"):
     """The server on the database in `folder`, and the stand-in it asks."""
     command = [STANDIN, "--no-record", "--blind", "--latency-ms", latency_ms]
     with Started(command, "stdout") as standin:
         settings = {"PATH": os.environ["PATH"], "DEBUG": "True", "GEMINI_API_KEY": "bench",
                     "CHAT_RATE_LIMITS": "off", "CHAT_MAX_IN_FLIGHT": "20000",
                     "GEMINI_MAX_CONNECTIONS": "20000",
-                    "GEMINI_BASE_URL": standin.url}
+                    "GEMINI_BASE_URL": standin.url, "DATABASE_URL": database}
         with Started([SERVER, "serve", "--port", "0"], "stderr", cwd=folder,
                      env=settings) as server:
             with open(Path(folder) / "log", "w") as log:
@@ -196,6 +198,63 @@ def bench_large(folder):
     for name, small in rates[0].items():
         print(f"  {name:34} costs {rates[1][name]['cpu'] / small['cpu']:.2f} of the processor"
               f" and {small['rate'] / rates[1][name]['rate']:.2f} of the time of the empty one's")
+
+
+class Postgres:
+    """A PostgreSQL that waits for the disk, and a pgbouncer in front of it."""
+
+    def __init__(self, folder):
+        self.place = Path(folder) / "postgres"
+        subprocess.run([POSTGRES, "start", self.place, "durable"], check=True)
+        admin, port, bouncer = self.place.read_text().split()
+        self.url = admin
+        self.bouncer_url = admin.replace(f":{port}/", f":{bouncer}/")
+        self.fixture = int(Path(f"{self.place}.pid").read_text())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([POSTGRES, "stop", self.place], check=True)
+
+    def cpu_seconds(self):
+        """Of all its processes, pgbouncer included."""
+        ticks, ours = 0, {self.fixture}
+        for stat in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda p: int(p.parent.name)):
+            with contextlib.suppress(OSError):
+                pid = int(stat.parent.name)
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+                if int(fields[1]) in ours:
+                    ours.add(pid)
+                    ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def bench_postgres(folder):
+    """Messages and histories on SQLite, on PostgreSQL and through pgbouncer, in one run."""
+    if not POSTGRES.exists():
+        print("\nno PostgreSQL here")
+        return
+    with Postgres(folder) as postgres:
+        print(f"\n{'databases, 32 connections':36}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}"
+              f"{'CPU us':>9}{'database':>9}")
+        for name, url in (("SQLite", "sqlite:///twinchat.db"), ("PostgreSQL", postgres.url),
+                          ("PostgreSQL, pgbouncer", postgres.bouncer_url)):
+            path = Path(folder) / name
+            path.mkdir()
+            with serving(path, database=url) as (server, _):
+                history = new_history(server)
+                sessions = path / "sessions"
+                sessions.write_text("".join(new_session(server) + "\n" for _ in range(500)))
+                for what, arguments in (
+                        ("message", {"script": "message.lua", "env": {"SESSIONS": str(sessions)}}),
+                        ("get_session", {"path": HISTORY + history})):
+                    before = postgres.cpu_seconds()
+                    row = load(server, 32, **arguments)
+                    database = (postgres.cpu_seconds() - before) / (row["rate"] * SECONDS) * 1e6
+                    print(f"  {name + ', ' + what:34}{row['rate']:9.0f}{row['p50']:9.2f}"
+                          f"{row['p99']:9.2f}{row['cpu']:9.0f}{database:9.0f}")
+        say_load()
 
 
 class Measured:

@@ -1,8 +1,8 @@
-// postgres_fixture start FILE | stop FILE
+// postgres_fixture start FILE [durable] | stop FILE
 //
 // Starts a PostgreSQL and a pgbouncer in front of it for a whole run of ctest, and writes to FILE
-// where they are; ends them again. They also end with the process that ran `start`'s parent, so
-// that an interrupted run leaves nothing behind.
+// where they are; ends them again. The durable one waits for the disk: for benchmarks. They also
+// end with the process that ran `start`'s parent, so that an interrupted run leaves nothing behind.
 
 #include <poll.h>
 #include <signal.h>
@@ -31,13 +31,13 @@ std::string pid_file(const std::string& file) {
 }
 
 // Runs the servers until somebody stops us or the process of that descriptor ends.
-int serve(const std::string& file, int run) {
+int serve(const std::string& file, int run, bool durable) {
   struct sigaction action {};
   action.sa_handler = [](int) { stopped = 1; };
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   try {
-    const PostgresServer server;
+    const PostgresServer server({.durable = durable});
     const PgBouncer bouncer(server.port());
     std::ofstream(pid_file(file)) << getpid() << "\n";
     std::ofstream(file + ".new") << server.admin_url() << ' ' << server.port() << ' '
@@ -69,7 +69,7 @@ int stop(const std::string& file) {
   return ended ? 0 : 1;
 }
 
-int start(const std::string& file) {
+int start(const std::string& file, bool durable) {
   stop(file);
   std::error_code ignored;
   std::filesystem::remove(file, ignored);
@@ -84,7 +84,7 @@ int start(const std::string& file) {
         std::freopen("/dev/null", "w", stderr) == nullptr) {
       _exit(1);
     }
-    _exit(serve(file, run));
+    _exit(serve(file, run, durable));
   }
   const bool ready = eventually(
       [&] { return std::filesystem::exists(file) || std::filesystem::exists(file + ".error"); });
@@ -96,8 +96,9 @@ int start(const std::string& file) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 3 && std::strcmp(argv[1], "start") == 0) return start(argv[2]);
+  const bool durable = argc == 4 && std::strcmp(argv[3], "durable") == 0;
+  if ((argc == 3 || durable) && std::strcmp(argv[1], "start") == 0) return start(argv[2], durable);
   if (argc == 3 && std::strcmp(argv[1], "stop") == 0) return stop(argv[2]);
-  std::cerr << "usage: postgres_fixture start|stop FILE\n";
+  std::cerr << "usage: postgres_fixture start FILE [durable] | stop FILE\n";
   return 2;
 }
