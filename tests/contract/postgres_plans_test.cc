@@ -34,7 +34,7 @@ class ExplainingServer {
     { open_database(server_.url("big")); }
     Process fill({"python3", TWINCHAT_FILL_POSTGRES, server_.url("big"), std::to_string(kSessions),
                   std::to_string(kMessages)});
-    const auto status = fill.wait_exit(std::chrono::seconds(100));
+    const auto status = fill.wait_exit(std::chrono::seconds(250));
     INFO(fill.errors());
     REQUIRE(status == 0);
     PostgresClient(server_.admin_url())
