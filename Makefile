@@ -31,7 +31,7 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
 PYTHON_PACKAGES := python3-dev pybind11-dev
 DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
 DOCS_PACKAGES := doxygen python3
-TEST_PACKAGES := catch2 chromium curl python3-django python3-psycopg2 postgresql pgbouncer haproxy openssl clang libclang-rt-14-dev nghttp2-proxy \
+TEST_PACKAGES := catch2 chromium curl fonts-lohit-deva python3-django python3-psycopg2 postgresql pgbouncer haproxy openssl clang libclang-rt-14-dev nghttp2-proxy \
                  libedit-dev python3-pytest python3-mypy $(DOCS_PACKAGES) $(PYTHON_PACKAGES) \
                  $(DEB_PACKAGES)
 BENCH_PACKAGES := wrk python3
@@ -97,17 +97,32 @@ bench: bench-deps
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
 	  admin-bench postgres_fixture twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
+	python3 tests/benchmarks/scale_bench.py $(BUILD) $(ARGS)
 	folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	DATABASE_URL="sqlite:///$$folder/admin.db" $(BUILD)/server/twinchat-server migrate
 	python3 tests/benchmarks/fill_database.py "$$folder/admin.db"
-	$(BUILD)/tests/benchmarks/admin-bench "$$folder/admin.db"
+	# The server ends with this shell.
+	$(BUILD)/tests/support/postgres_fixture start "$$folder/postgres"
+	read -r postgres _ < "$$folder/postgres"
+	psql -q -d "$$postgres" -c 'CREATE DATABASE bench'
+	postgres="$${postgres%/*}/bench"
+	DATABASE_URL="$$postgres" $(BUILD)/server/twinchat-server migrate
+	python3 tests/benchmarks/fill_postgres.py "$$postgres"
+	$(BUILD)/tests/benchmarks/admin-bench "$$folder/admin.db" "$$postgres"
+	$(BUILD)/tests/support/postgres_fixture stop "$$folder/postgres"
 	# Google's client is measured too, where npm can install it.
 	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
 	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \
 	  --script tests/benchmarks/genai_bench.mjs --modules $(abspath $(BUILD))/tests/conformance \
 	  $(if $(shell command -v node),--node node)
 	python3 tests/benchmarks/bindings_bench.py $(BUILD)
+	# The widget is measured in Chromium, where npm can install what drives it.
+	if ctest --test-dir $(BUILD) -R browser_install --quiet; then
+	  TWINCHAT_SERVER=$(abspath $(BUILD))/server/twinchat-server \
+	  GEMINI_STANDIN=$(abspath $(BUILD))/tests/support/gemini_standin/gemini-standin \
+	  CHROMIUM=$$(command -v chromium) node $(BUILD)/tests/browser/bench.mjs
+	fi
 
 # What `make test` does in a few rounds: kill -9 under load, a tenth as often as the power fails.
 soak: test-deps

@@ -115,6 +115,11 @@ const ServiceManager& Application::nobody() {
   return nobody;
 }
 
+RetentionRules retention_rules(const Settings& settings) {
+  return {std::chrono::days(settings.retention_days_chats),
+          std::chrono::days(settings.retention_days_leads)};
+}
+
 Application::Application(const Settings& settings, const ServiceManager& manager)
     : settings_(settings),
       manager_(manager),
@@ -151,6 +156,7 @@ Application::Application(const Settings& settings, const ServiceManager& manager
   Database database = server::open_database(settings, true);
   database_ = database.store;
   store_ = database_;
+  records_ = database.records;
   if (metrics_) {
     model = std::make_shared<WatchedModel>(std::move(model), *metrics_);
     store_ = std::make_shared<WatchedStore>(std::move(store_), *metrics_);
@@ -159,7 +165,7 @@ Application::Application(const Settings& settings, const ServiceManager& manager
   chat_routes_ = std::make_unique<ChatRoutes>(*assistant_, limits_, routes);
   chat_routes_->add_to(router_);
   admin_ = std::make_unique<Admin>(
-      database.records, database.accounts, limits_,
+      store_, database.records, database.accounts, limits_,
       AdminOptions{.always_secure = settings.session_cookie_secure,
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
@@ -271,6 +277,8 @@ void Application::run() {
         settings_.database_url,
         BackupPlan{settings_.backup_dir, settings_.backup_interval, settings_.backup_keep});
   }
+  const RetentionRules rules = retention_rules(settings_);
+  if (rules.any()) retention_ = std::make_unique<RetentionKeeper>(records_, rules);
   const auto metrics_server = serve_metrics(settings_, [this] { return metrics_text(); });
   manager_.notify("READY=1\nSTATUS=Serving");
   http_.run();

@@ -14,6 +14,7 @@
 #include "http/http_server.h"
 #include "limits/shared_rate_limits.h"
 #include "maintenance/backup_schedule.h"
+#include "maintenance/retention.h"
 #include "metrics/metrics.h"
 #include "systemd/service_manager.h"
 #include "twinchat/assistant.h"
@@ -25,6 +26,9 @@ namespace twinchat::server {
 // off, a database that is not there is kNotFound and one without our tables kFailedPrecondition.
 // With `take_time`, what takes minutes on a large database is done too, and otherwise left out.
 Database open_database(const Settings& settings, bool create, bool take_time = false);
+
+// The settings' rules.
+RetentionRules retention_rules(const Settings& settings);
 
 // Everything the server is made of, put together from its settings.
 //
@@ -97,10 +101,12 @@ class Application {
   HttpServer http_;
   std::shared_ptr<Store> database_;  // as it was opened
   std::shared_ptr<Store> store_;     // the same, watched
+  std::shared_ptr<Records> records_;
   std::unique_ptr<Assistant> assistant_;
   std::unique_ptr<ChatRoutes> chat_routes_;
   std::unique_ptr<Admin> admin_;
   std::unique_ptr<BackupSchedule> backups_;          // null when none are wanted
+  std::unique_ptr<RetentionKeeper> retention_;       // null when everything is kept
   std::unique_ptr<SharedRateLimits> shared_limits_;  // null when no other server is to know
 };
 

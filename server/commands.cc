@@ -16,9 +16,12 @@
 
 #include "admin/account_commands.h"
 #include "application.h"
+#include "check/check_commands.h"
 #include "config/settings.h"
 #include "log/log.h"
 #include "maintenance/backup_commands.h"
+#include "maintenance/person_commands.h"
+#include "maintenance/retention.h"
 #include "twinchat/version.h"
 
 namespace twinchat::server {
@@ -51,10 +54,18 @@ struct CommandLine {
   std::string env_file = {};
   // Of the commands about users.
   AccountCommand account = {};
+  // Of those about one person.
+  PersonCommand person = {};
+  // Of retention.
+  bool erase_now = false;
   // Of those about backups.
   BackupCommand backup = {};
+  // Of check and doctor.
+  bool deploy = false;
+  CheckOptions check = {};
+  DoctorOptions doctor = {};
 
-  Settings settings(bool for_serving) const {
+  SettingSources sources() const {
     SettingSources sources;
     sources.flags = flags;
     sources.environment = environment();
@@ -65,6 +76,11 @@ struct CommandLine {
       throw SettingsError(fmt::format("--env-file: {} cannot be read.", env_file));
     }
     sources.env_file_text = text.value_or("");
+    return sources;
+  }
+
+  Settings settings(bool for_serving) const {
+    const SettingSources sources = this->sources();
     set_log_format(log_format(sources));
     Settings settings = load_settings(sources, for_serving);
     spdlog::set_level(spdlog::level::from_str(settings.log_level));
@@ -160,7 +176,19 @@ int migrate(const CommandLine& line) {
   return kOk;
 }
 
+int print(const Report& report) {
+  fmt::print("{}", report.text);
+  return report.good ? kOk : kFailed;
+}
+
+int doctor(const CommandLine& line) {
+  return print(examine(line.settings(false), line.sources(), line.doctor));
+}
+
 int check(const CommandLine& line) {
+  if (line.deploy) {
+    return print(check_deployment(line.settings(false), line.sources(), line.check));
+  }
   const Settings settings = line.settings(true);
   fmt::print("settings: ok{}\n", settings.demo() ? " (offline demo model: no GEMINI_API_KEY)" : "");
   try {
@@ -174,13 +202,16 @@ int check(const CommandLine& line) {
   return kOk;
 }
 
+Console terminal() {
+  return {ask_at_terminal, [](const std::string& text) { fmt::print("{}\n", text); }};
+}
+
 int run_for_accounts(const CommandLine& line,
                      bool (*function)(Accounts& accounts, const AccountCommand& command)) {
   const Settings settings = line.settings(false);
   AccountCommand command = line.account;
   command.environment = environment();
-  command.ask = ask_at_terminal;
-  command.say = [](const std::string& text) { fmt::print("{}\n", text); };
+  command.console = terminal();
   return function(*open_database(settings, true).accounts, command) ? kOk : kFailed;
 }
 
@@ -195,7 +226,7 @@ int change_password_command(const CommandLine& line) {
 int run_for_backups(const CommandLine& line,
                     bool (*function)(const Settings& settings, const BackupCommand& command)) {
   BackupCommand command = line.backup;
-  command.say = [](const std::string& text) { fmt::print("{}\n", text); };
+  command.say = terminal().say;
   return function(line.settings(false), command) ? kOk : kFailed;
 }
 
@@ -209,6 +240,45 @@ int verify(const CommandLine& line) {
 
 int restore(const CommandLine& line) {
   return run_for_backups(line, restore_command);
+}
+
+int run_for_person(const CommandLine& line,
+                   bool (*function)(const Database& database, const PersonCommand& command)) {
+  PersonCommand command = line.person;
+  command.console = terminal();
+  return function(open_database(line.settings(false), false), command) ? kOk : kFailed;
+}
+
+int export_command(const CommandLine& line) {
+  return run_for_person(line, export_person);
+}
+
+int erase_command(const CommandLine& line) {
+  return run_for_person(line, erase_person);
+}
+
+int retention(const CommandLine& line) {
+  const Settings settings = line.settings(false);
+  const RetentionRules rules = retention_rules(settings);
+  if (line.erase_now == line.person.dry_run) {
+    throw SettingsError("retention: it takes one of --dry-run and --now.");
+  }
+  if (!rules.any()) {
+    fmt::print("RETENTION_DAYS_CHATS and RETENTION_DAYS_LEADS are 0: everything is kept.\n");
+    return kOk;
+  }
+  const Database database = open_database(settings, false);
+  if (line.person.dry_run) {
+    const ExpiredCounts counts = count_expired(*database.records, rules, now());
+    fmt::print("{} sessions of visitors who cannot be reached and {} leads have expired.\n",
+               counts.chats, counts.leads);
+    return kOk;
+  }
+  const Erased erased =
+      erase_expired(*database.records, rules, now(), by_console("erase", "session", "", ""),
+                    [](std::chrono::nanoseconds) { return true; });
+  fmt::print("Erased {} sessions with {} messages.\n", erased.sessions, erased.messages);
+  return kOk;
 }
 
 // Everything that is served, from the real table.
@@ -244,7 +314,20 @@ int run_command(int argc, const char* const* argv) {
   };
   add("serve", "Serve until SIGTERM or Ctrl-C.", serve);
   add("migrate", "Make the database, or bring it up to date.", migrate);
-  add("check", "Judge the settings and the database without changing anything.", check);
+  CLI::App* judge =
+      add("check", "Judge the settings and the database without changing anything.", check);
+  judge->add_flag("--deploy", line.deploy, "Judge whether the public can be served this way");
+  judge->add_flag("--json", line.check.json, "With --deploy: findings as JSON");
+  judge
+      ->add_option("--fail-level", line.check.fail_level,
+                   "With --deploy: from which severity on to fail [warning]")
+      ->check(CLI::IsMember({"note", "warning", "error", "never"}));
+  CLI::App* tell = add("doctor",
+                       "Tell the settings in force, the versions of libraries and their known "
+                       "faults, and whether the database can be reached.",
+                       doctor);
+  tell->add_flag("--json", line.doctor.json, "As JSON");
+  tell->add_flag("--online", line.doctor.online, "Also ask Gemini, which costs a few tokens");
   CLI::App* create = add("createsuperuser", "Add a user who may do everything in the admin.",
                          create_superuser_command);
   create->add_option("--username", line.account.username, "The name; asked for otherwise");
@@ -265,6 +348,22 @@ int run_command(int argc, const char* const* argv) {
   add("restore", "Put a backup in the place of the database, which nobody may be using.", restore)
       ->add_option("file", line.backup.target, "The backup")
       ->required();
+  CLI::App* exported = add("export", "Write everything of one person as JSON.", export_command);
+  exported->add_option("--output", line.person.output, "A new file, for its owner only");
+  CLI::App* erased = add("erase", "Erase everything of one person.", erase_command);
+  erased->add_flag("--yes", line.person.yes, "Do not ask");
+  for (CLI::App* command : {exported, erased}) {
+    CLI::Option_group* who = command->add_option_group("Person", "By what the person is found");
+    who->add_option("--email", line.person.person.email, "In any case");
+    who->add_option("--phone", line.person.person.phone, "Compared by its digits");
+    who->add_option("--session-id", line.person.person.session_id, "One conversation");
+    who->require_option(1);
+  }
+  CLI::App* expire = add("retention", "Erase what RETENTION_DAYS_* say has expired.", retention);
+  expire->add_flag("--now", line.erase_now, "Do so, which a server does by itself");
+  for (CLI::App* command : {erased, expire}) {
+    command->add_flag("--dry-run", line.person.dry_run, "Only say how much that would be");
+  }
   app.add_subcommand("routes", "Print the methods and paths that are served.")
       ->callback([&exit_code] { exit_code = print_routes(); });
   app.add_subcommand("settings", "Print all settings as an .env file with comments.")->callback([] {

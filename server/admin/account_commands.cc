@@ -1,10 +1,6 @@
 #include "admin/account_commands.h"
 
 #include <fmt/format.h>
-#include <termios.h>
-#include <unistd.h>
-
-#include <iostream>
 #include <vector>
 
 #include "admin/account_routes.h"
@@ -19,13 +15,8 @@ std::string variable(const AccountCommand& command, const std::string& name) {
   return found != command.environment.end() ? found->second : std::string();
 }
 
-AuditEntry by_console(std::string action, std::string object_id, std::string detail) {
-  return {
-      0, now(), "", "console", std::move(action), "user", std::move(object_id), std::move(detail)};
-}
-
 void say_all(const AccountCommand& command, const std::vector<std::string>& problems) {
-  for (const std::string& problem : problems) command.say(problem);
+  for (const std::string& problem : problems) command.console.say(problem);
 }
 
 // Asks until `problems` finds nothing; nullopt at the end of the input.
@@ -33,7 +24,7 @@ std::optional<std::string> asked(
     const AccountCommand& command, const std::string& question,
     const std::function<std::vector<std::string>(const std::string&)>& problems) {
   for (;;) {
-    std::optional<std::string> answer = command.ask(question, false);
+    std::optional<std::string> answer = command.console.ask(question, false);
     if (!answer) return std::nullopt;
     const std::vector<std::string> found = problems(*answer);
     if (found.empty()) return answer;
@@ -45,15 +36,16 @@ std::optional<std::string> asked(
 // run commands here is trusted to know.
 std::optional<std::string> asked_password(const AccountCommand& command, const User& user) {
   for (;;) {
-    const std::optional<std::string> one = command.ask("Password: ", true);
-    const std::optional<std::string> two = one ? command.ask("Password (again): ", true) : one;
+    const std::optional<std::string> one = command.console.ask("Password: ", true);
+    const std::optional<std::string> two =
+        one ? command.console.ask("Password (again): ", true) : one;
     if (!two) return std::nullopt;
     if (*one != *two) {
-      command.say("Error: Your passwords didn't match.");
+      command.console.say("Error: Your passwords didn't match.");
       continue;
     }
     if (one->empty()) {
-      command.say("Error: Blank passwords aren't allowed.");
+      command.console.say("Error: Blank passwords aren't allowed.");
       continue;
     }
     const std::vector<std::string> problems =
@@ -61,7 +53,7 @@ std::optional<std::string> asked_password(const AccountCommand& command, const U
     if (problems.empty()) return one;
     say_all(command, problems);
     const std::optional<std::string> anyway =
-        command.ask("Bypass password validation and use it anyway? [y/N]: ", false);
+        command.console.ask("Bypass password validation and use it anyway? [y/N]: ", false);
     if (!anyway) return std::nullopt;
     if (*anyway == "y" || *anyway == "Y") return one;
   }
@@ -93,7 +85,7 @@ bool create_superuser(Accounts& accounts, const AccountCommand& command) {
     if (user.email.empty()) user.email = variable(command, "EMAIL");
     password = variable(command, "PASSWORD");
     if (user.username.empty() || password->empty()) {
-      command.say(
+      command.console.say(
           "With --no-input the name comes from --username or DJANGO_SUPERUSER_USERNAME, the "
           "password from DJANGO_SUPERUSER_PASSWORD.");
       return false;
@@ -120,51 +112,33 @@ bool create_superuser(Accounts& accounts, const AccountCommand& command) {
   if (!password) return false;
   user.password = hash_password(*password);
   user.date_joined = now();
-  accounts.add_user(user, by_console("user", "", "added superuser " + user.username));
-  command.say("Superuser created successfully.");
+  accounts.add_user(user, by_console("user", "user", "", "added superuser " + user.username));
+  command.console.say("Superuser created successfully.");
   return true;
 }
 
 bool change_password(Accounts& accounts, const AccountCommand& command) {
   const std::optional<User> user = accounts.find_user(command.username);
   if (!user) {
-    command.say(fmt::format("There is no user \"{}\".", command.username));
+    command.console.say(fmt::format("There is no user \"{}\".", command.username));
     return false;
   }
   std::optional<std::string> password;
   if (command.no_input) {
     password = variable(command, "PASSWORD");
     if (password->empty()) {
-      command.say("With --no-input the password comes from DJANGO_SUPERUSER_PASSWORD.");
+      command.console.say("With --no-input the password comes from DJANGO_SUPERUSER_PASSWORD.");
       return false;
     }
   } else {
-    command.say(fmt::format("Changing password for user \"{}\"", user->username));
+    command.console.say(fmt::format("Changing password for user \"{}\"", user->username));
     password = asked_password(command, *user);
     if (!password) return false;
   }
   accounts.set_password(user->id, hash_password(*password), "",
-                        by_console("password", std::to_string(user->id), ""));
-  command.say(fmt::format("Password changed successfully for user \"{}\"", user->username));
+                        by_console("password", "user", std::to_string(user->id), ""));
+  command.console.say(fmt::format("Password changed successfully for user \"{}\"", user->username));
   return true;
-}
-
-std::optional<std::string> ask_at_terminal(const std::string& question, bool secret) {
-  std::cout << question << std::flush;
-  termios before{};
-  const bool hidden = secret && ::tcgetattr(STDIN_FILENO, &before) == 0;
-  if (hidden) {
-    termios silent = before;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-  }
-  std::string answer;
-  const bool read = static_cast<bool>(std::getline(std::cin, answer));
-  if (hidden) {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    std::cout << '\n';
-  }
-  return read ? std::optional(answer) : std::nullopt;
 }
 
 }  // namespace twinchat::server

@@ -1,10 +1,9 @@
 #pragma once
 
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 
+#include "admin/console.h"
 #include "twinchat/accounts.h"
 
 namespace twinchat::server {
@@ -16,11 +15,7 @@ struct AccountCommand {
   // Ask nothing: what is missing comes from DJANGO_SUPERUSER_USERNAME, _EMAIL and _PASSWORD.
   bool no_input = false;
   std::map<std::string, std::string> environment = {};
-  // Asks a question at the terminal; with `secret` without showing what is typed. nullopt at the
-  // end of the input.
-  std::function<std::optional<std::string>(const std::string& question, bool secret)> ask = {};
-  // Says something there.
-  std::function<void(const std::string& text)> say = {};
+  Console console = {};
 };
 
 // Adds a superuser. Returns whether it did; what was wrong has been said.
@@ -29,8 +24,5 @@ bool create_superuser(Accounts& accounts, const AccountCommand& command);
 // Sets a user's password and ends the user's log-ins. Asks for it, or with no_input takes it from
 // DJANGO_SUPERUSER_PASSWORD.
 bool change_password(Accounts& accounts, const AccountCommand& command);
-
-// AccountCommand::ask over standard input and the terminal.
-std::optional<std::string> ask_at_terminal(const std::string& question, bool secret);
 
 }  // namespace twinchat::server

@@ -10,7 +10,7 @@
 
 namespace twinchat::server {
 
-// Log-in, users, tokens and the audit log; API.md is the manual.
+// Log-in, users, tokens and the audit log; API.md and the OpenAPI document are the manual.
 //
 // Passwords are hashed on two threads of their own. When too many wait for them, further ones get
 // 503: log-ins cannot take the workers from the chats.

@@ -6,13 +6,14 @@
 
 namespace twinchat::server {
 
-Admin::Admin(std::shared_ptr<Records> records, std::shared_ptr<Accounts> accounts,
-             const RequestLimits& limits, AdminOptions options)
-    : records_(std::move(records)),
+Admin::Admin(std::shared_ptr<Store> store, std::shared_ptr<Records> records,
+             std::shared_ptr<Accounts> accounts, const RequestLimits& limits, AdminOptions options)
+    : store_(std::move(store)),
+      records_(std::move(records)),
       accounts_(std::move(accounts)),
       gate_(*accounts_, limits, options.always_secure),
       account_routes_(*accounts_, gate_, limits),
-      record_routes_(*records_, *accounts_, gate_, std::move(options.records)) {}
+      record_routes_(*store_, *records_, *accounts_, gate_, std::move(options.records)) {}
 
 void Admin::add_to(Router& router) {
   account_routes_.add_to(router);

@@ -20,8 +20,8 @@ struct AdminOptions {
 class Admin {
  public:
   // `limits` must outlive it.
-  Admin(std::shared_ptr<Records> records, std::shared_ptr<Accounts> accounts,
-        const RequestLimits& limits, AdminOptions options);
+  Admin(std::shared_ptr<Store> store, std::shared_ptr<Records> records,
+        std::shared_ptr<Accounts> accounts, const RequestLimits& limits, AdminOptions options);
 
   // Puts the routes on the table. `this` must outlive the router's use.
   void add_to(Router& router);
@@ -30,6 +30,7 @@ class Admin {
   void stop_streams() { record_routes_.stop(); }
 
  private:
+  const std::shared_ptr<Store> store_;
   const std::shared_ptr<Records> records_;
   const std::shared_ptr<Accounts> accounts_;
   const Gate gate_;

@@ -103,6 +103,8 @@ Json listed(const TurnRow& row) {
           {"question", preview(turn.user_message.text, kSessionPreview)},
           {"question_id", turn.user_message.id},
           {"answer", turn.answer ? Json(preview(turn.answer->text, kSessionPreview)) : nullptr},
+          {"feedback", to_json(turn.feedback)},
+          {"feedback_at", to_json(turn.feedback_at)},
           {"model", turn.model},
           {"attempts", turn.attempts},
           {"latency_ms", turn.latency.count()}};
@@ -119,7 +121,21 @@ Json to_json_of_turn(const Turn& turn) {
           {"attempts", turn.attempts},
           {"latency_ms", turn.latency.count()},
           {"usage", to_json(turn.usage)},
-          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr}};
+          {"answer_id", turn.answer ? Json(turn.answer->id) : nullptr},
+          {"feedback", to_json(turn.feedback)},
+          {"feedback_at", to_json(turn.feedback_at)}};
+}
+
+Json to_json(const std::vector<Consent>& consents) {
+  Json shown = Json::array();
+  for (const Consent& consent : consents) {
+    shown.push_back({{"version", consent.version},
+                     {"language", consent.language},
+                     {"text", consent.text},
+                     {"given_at", to_text(consent.given_at)},
+                     {"withdrawn_at", to_json(consent.withdrawn_at)}});
+  }
+  return shown;
 }
 
 Json to_json(const Utterance& utterance) {
@@ -151,6 +167,8 @@ Json to_json(const DayStatistics& day) {
   json["cached_tokens"] = day.usage.cached_tokens;
   json["output_tokens"] = day.usage.output_tokens;
   json["thought_tokens"] = day.usage.thought_tokens;
+  json["liked"] = day.liked;
+  json["disliked"] = day.disliked;
   json["latency_ms"] = nullptr;
   if (day.latency) {
     json["latency_ms"] = {{"p50", day.latency->p50.count()},

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "admin/gate.h"
 #include "api/json.h"
@@ -10,7 +11,7 @@
 
 namespace twinchat::server {
 
-// The admin's objects as API.md shows them. Pure functions.
+// The admin's objects as the OpenAPI document has them. Pure functions.
 
 // The first characters of a text, on one line.
 std::string preview(std::string_view text, std::size_t characters);
@@ -29,6 +30,7 @@ Json in_full(const MessageRow& row);
 Json to_json(const Utterance& utterance);
 Json to_json_of_turn(const Turn& turn);
 Json to_json(const DayStatistics& day);
+Json to_json(const std::vector<Consent>& consents);
 Json to_json(const AuditEntry& entry);
 Json to_json(const User& user);
 Json to_json(const ApiToken& token);

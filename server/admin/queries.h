@@ -19,8 +19,8 @@ Parameters parameters_of(const Call& call);
 // The members of a JSON object; those that are no text, number or boolean are not there.
 Parameters parameters_of(const Json& object);
 
-// What the parameters of the lists mean; API.md has the words. Refusal 400 that names the parameter
-// for a value that cannot be.
+// What the parameters of the lists mean; API.md and the OpenAPI document have the words. Refusal
+// 400 that names the parameter for a value that cannot be.
 SessionQuery session_query(const Parameters& parameters);
 RowQuery row_query(const Parameters& parameters);
 TurnQuery turn_query(const Parameters& parameters);

@@ -4,10 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <thread>
+#include <utility>
 
 #include "admin/admin_json.h"
 #include "admin/csv.h"
+#include "admin/person.h"
 #include "admin/queries.h"
 #include "api/json_body.h"
 #include "api/session_json.h"
@@ -19,8 +22,6 @@ namespace {
 constexpr std::size_t kMaxContent = 20'000;
 constexpr std::size_t kMaxChosen = 500;
 constexpr std::int64_t kCounted = 10'000;
-// Sessions that are deleted in one transaction: others want to write in between.
-constexpr std::size_t kDeletedAtOnce = 25;
 constexpr std::size_t kMessagesDeletedAtOnce = 250;
 constexpr std::size_t kExportPage = 500;
 constexpr std::size_t kExports = 2;
@@ -137,9 +138,10 @@ void check_expected(std::size_t found, std::int64_t expected) {
 
 }  // namespace
 
-RecordRoutes::RecordRoutes(Records& records, Accounts& accounts, const Gate& gate,
+RecordRoutes::RecordRoutes(Store& store, Records& records, Accounts& accounts, const Gate& gate,
                            RecordRouteOptions options)
-    : records_(records),
+    : store_(store),
+      records_(records),
       accounts_(accounts),
       gate_(gate),
       options_(std::move(options)),
@@ -211,18 +213,19 @@ void RecordRoutes::overview(Call& call, const Operator& who) {
   json["totals"] = {{"sessions", sessions ? Json(totals.sessions) : nullptr},
                     {"messages", messages ? Json(totals.messages) : nullptr},
                     {"leads", sessions ? Json(totals.leads) : nullptr}};
-  const auto turns = [&](const char* status) -> Json {
+  const auto turns = [&](const char* filter, const char* value) -> Json {
     if (!sessions || !messages) return nullptr;
     TurnQuery query = turn_query([&](std::string_view name) -> std::optional<std::string> {
-      if (name == "status") return status;
+      if (name == filter) return value;
       if (name == "created") return "7days";
       return std::nullopt;
     });
     query.limit = 1;
     return records_.turns(query).count.value_or(0);
   };
-  json["unanswered"] = turns("unanswered");
-  json["flagged"] = turns("flagged");
+  json["unanswered"] = turns("status", "unanswered");
+  json["flagged"] = turns("status", "flagged");
+  json["disliked"] = turns("feedback", "down");
   json["recent_actions"] = Json::array();
   AuditQuery mine{.user = who.user.username, .changes_only = true, .limit = 10};
   for (const AuditEntry& action : accounts_.audit(mine).rows) {
@@ -288,7 +291,9 @@ void RecordRoutes::add_session(Call& call, const Operator& who) {
 void RecordRoutes::session(Call& call, const Operator& who) {
   const SessionRow row = found_session(call);
   record(call, who, "view", "session", row.session.session_id);
-  call.answer(200, in_full(row, who.may("view_message")));
+  Json shown = in_full(row, who.may("view_message"));
+  shown["consents"] = to_json(store_.consents(row.session.session_id));
+  call.answer(200, shown);
 }
 
 void RecordRoutes::edit_session(Call& call, const Operator& who) {
@@ -351,7 +356,7 @@ void RecordRoutes::delete_sessions(Call& call, const Operator& who) {
   const AuditEntry audit =
       entry(call, who, "delete", "session", ids.size() == 1 ? ids.front() : std::string(),
             fmt::format("{} sessions, {}", ids.size(), how));
-  call.answer(200, erased_json(delete_in_steps(ids, audit, false)));
+  call.answer(200, erased_json(delete_in_steps(records_, ids, audit, false)));
 }
 
 void RecordRoutes::conversation(Call& call, const Operator& who) {
@@ -543,25 +548,19 @@ void RecordRoutes::turns(Call& call, const Operator& who) {
 
 void RecordRoutes::person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(call)));
-  Json sessions = Json::array();
-  for (const std::string& id : ids) {
-    if (const auto row = records_.session(id)) sessions.push_back(session_with_messages(*row));
-  }
+  const Json file = person_json(store_, records_, accounts_, ids, now());
   record(call, who, "export", "session", ids.size() == 1 ? ids.front() : std::string(),
          fmt::format("one person, {} sessions", ids.size()));
-  call.answer(200, {{"exported_at", to_text(now())}, {"sessions", std::move(sessions)}},
-              {{"Content-Disposition", "attachment; filename=\"person.json\""}});
+  call.answer(200, file, {{"Content-Disposition", "attachment; filename=\"person.json\""}});
 }
 
 void RecordRoutes::preview_person(Call& call, const Operator&) {
   const Json body = call.json();
   const BodyFields is_object(body);
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(body)));
-  std::int64_t messages = 0;
-  for (const std::string& id : ids) {
-    if (const auto row = records_.session(id)) messages += row->message_count;
-  }
-  call.answer(200, {{"sessions", ids.size()}, {"messages", messages}, {"session_ids", ids}});
+  call.answer(
+      200,
+      {{"sessions", ids.size()}, {"messages", messages_of(records_, ids)}, {"session_ids", ids}});
 }
 
 void RecordRoutes::erase_person(Call& call, const Operator& who) {
@@ -570,24 +569,7 @@ void RecordRoutes::erase_person(Call& call, const Operator& who) {
   const std::vector<std::string> ids = records_.sessions_of(person_of(parameters_of(body)));
   const AuditEntry audit =
       entry(call, who, "erase", "session", "", fmt::format("{} sessions", ids.size()));
-  call.answer(200, erased_json(delete_in_steps(ids, audit, true)));
-}
-
-Erased RecordRoutes::delete_in_steps(const std::vector<std::string>& ids, const AuditEntry& audit,
-                                     bool erase) {
-  Erased all;
-  for (std::size_t at = 0; at < ids.size(); at += kDeletedAtOnce) {
-    const std::size_t end = std::min(ids.size(), at + kDeletedAtOnce);
-    const std::vector<std::string> some(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                        ids.begin() + static_cast<std::ptrdiff_t>(end));
-    // Each step is a transaction with a line of its own in the log.
-    AuditEntry step = audit;
-    if (ids.size() > kDeletedAtOnce) step.detail += fmt::format(", {} to {}", at + 1, end);
-    const Erased done = erase ? records_.erase(some, step) : records_.delete_sessions(some, step);
-    all.sessions += done.sessions;
-    all.messages += done.messages;
-  }
-  return all;
+  call.answer(200, erased_json(delete_in_steps(records_, ids, audit, true)));
 }
 
 // --- Exports
@@ -604,12 +586,12 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
   const Page<SessionRow> first = records_.sessions(one);
   const std::string name = leads_only ? "leads" : "sessions";
   record(call, who, "export", "session", "", name + (csv ? ", csv" : ", json"));
-  const auto row_text = [](const SessionRow& row) {
+  const auto row_text = [](const SessionRow& row, const std::string& consent) {
     const Session& session = row.session;
     return csv_line({session.session_id, session.user.name.value_or(""),
                      session.user.email.value_or(""), session.user.phone.value_or(""),
                      to_text(session.created_at), to_text(session.updated_at),
-                     std::to_string(row.message_count)});
+                     std::to_string(row.message_count), consent});
   };
   stream_file(call, name, csv ? "csv" : "json", first.count_exact ? first.count : std::nullopt,
               [this, query, csv, row_text, began = false, ended = false]() mutable {
@@ -617,18 +599,24 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
                 if (ended) return text;
                 if (!std::exchange(began, true)) {
                   text = csv ? csv_begin({"session_id", "user_name", "user_email", "user_phone",
-                                          "created_at", "updated_at", "message_count"})
+                                          "created_at", "updated_at", "message_count", "consent"})
                              : "[";
                 }
                 const bool first_page = query.cursor.empty();
                 const Page<SessionRow> page = records_.sessions(query);
+                std::vector<std::int64_t> ids;
+                for (const SessionRow& row : page.rows) ids.push_back(row.session.id);
+                const auto consents = records_.standing_consents(ids);
                 for (const SessionRow& row : page.rows) {
+                  const auto consent = consents.find(row.session.id);
+                  const bool agreed = consent != consents.end();
                   if (csv) {
-                    text += row_text(row);
+                    text += row_text(row, agreed ? consent->second.version : "");
                     continue;
                   }
                   Json json = listed(row, false);
                   json.erase("last_message");
+                  json["consent"] = agreed ? Json(consent->second.version) : nullptr;
                   text += (first_page && text == "[" ? "\n" : ",\n") + to_text(json);
                 }
                 query.cursor = page.next;
@@ -653,23 +641,31 @@ void RecordRoutes::export_messages(Call& call, const Operator& who) {
         std::string text;
         if (ended) return text;
         if (!std::exchange(began, true)) {
-          text = csv ? csv_begin({"id", "session_id", "is_bot", "created_at", "content"}) : "[";
+          text =
+              csv ? csv_begin({"id", "session_id", "is_bot", "created_at", "content", "feedback"})
+                  : "[";
         }
         const bool first_page = query.cursor.empty();
         const Page<MessageRow> page = records_.messages(query);
+        std::vector<std::int64_t> answers;
+        for (const MessageRow& row : page.rows) {
+          if (row.message.is_bot) answers.push_back(row.message.id);
+        }
+        const auto given = records_.feedback(answers);
         for (const MessageRow& row : page.rows) {
           const Message& message = row.message;
+          const auto found = given.find(message.id);
+          const Json feedback = to_json(found == given.end() ? Feedback::kNone : found->second);
           if (csv) {
-            text +=
-                csv_line({std::to_string(message.id), row.session_id, message.is_bot ? "1" : "0",
-                          to_text(message.created_at), message.text});
+            text += csv_line({std::to_string(message.id), row.session_id,
+                              message.is_bot ? "1" : "0", to_text(message.created_at), message.text,
+                              text_of(feedback).value_or("")});
             continue;
           }
-          const Json json = {{"id", message.id},
-                             {"session_id", row.session_id},
-                             {"is_bot", message.is_bot},
-                             {"created_at", to_text(message.created_at)},
-                             {"content", message.text}};
+          const Json json = {
+              {"id", message.id},         {"session_id", row.session_id},
+              {"is_bot", message.is_bot}, {"created_at", to_text(message.created_at)},
+              {"content", message.text},  {"feedback", feedback}};
           text += (first_page && text == "[" ? "\n" : ",\n") + to_text(json);
         }
         query.cursor = page.next;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "admin/gate.h"
 #include "admin/live.h"
@@ -12,6 +14,7 @@
 #include "admin/task_pool.h"
 #include "twinchat/assistant.h"
 #include "twinchat/records.h"
+#include "twinchat/store.h"
 
 namespace twinchat::server {
 
@@ -21,14 +24,15 @@ struct RecordRouteOptions {
   std::chrono::milliseconds heartbeat{10'000};
 };
 
-// Sessions, messages, turns and figures for operators; API.md is the manual. Each route reads a
-// request, asks the records, and writes what they say.
+// Sessions, messages, turns and figures for operators; API.md and the OpenAPI document are the
+// manual. Each route reads a request, asks the records, and writes what they say.
 //
 // Thread safety: every function may be called from any number of threads at once.
 class RecordRoutes {
  public:
   // Keeps the references, which must live until every answer has been given.
-  RecordRoutes(Records& records, Accounts& accounts, const Gate& gate, RecordRouteOptions options);
+  RecordRoutes(Store& store, Records& records, Accounts& accounts, const Gate& gate,
+               RecordRouteOptions options);
 
   // Puts the routes on the table. `this` must outlive the router's use.
   void add_to(Router& router);
@@ -73,7 +77,6 @@ class RecordRoutes {
   SessionRow found_session(const Call& call);
   MessageRow found_message(const Call& call);
   Json session_with_messages(const SessionRow& row);
-  Erased delete_in_steps(const std::vector<std::string>& ids, const AuditEntry& audit, bool erase);
   void record(const Call& call, const Operator& who, std::string action, std::string model,
               std::string object_id = {}, std::string detail = {});
   AuditEntry entry(const Call& call, const Operator& who, std::string action, std::string model,
@@ -82,6 +85,7 @@ class RecordRoutes {
   void stream_file(Call& call, const std::string& name, const std::string& type,
                    std::optional<std::int64_t> count, std::function<std::string()> next);
 
+  Store& store_;  // for what belongs to one session alone
   Records& records_;
   Accounts& accounts_;
   const Gate& gate_;

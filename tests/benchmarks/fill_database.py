@@ -12,6 +12,13 @@ one session lie far apart in the file.
 import sqlite3
 import sys
 
+# What is said in the n-th question and its answer.
+QUESTION = "'How can I reverse diabetes? Question ' || n || ' of many, about as long as they are.'"
+ANSWER = ("'Losing weight can put type 2 diabetes into remission. Answer ' || n || '. ' || "
+          "substr('Talk to your doctor before you change what you eat or which medicine you take, "
+          "and have your blood sugar measured regularly while you do so.', 1, CAST(20 + n % 120 AS "
+          "integer))")
+
 # The id of the n-th session, from 1.
 SESSION_ID = "printf('%08x-0000-4000-8000-%012x', n * 2654435761 % 4294967296, n)"
 
@@ -37,12 +44,7 @@ def fill(file, sessions=100_000, messages=2_000_000):
         f"created_at, updated_at) SELECT ?2 + n, {SESSION_ID}, 'Visitor ' || n, 'visitor' || n || "
         f"'@mail.example', '+1555' || printf('%07d', n), {time}, {time} FROM numbers",
         (sessions, first))
-    texts = {
-        0: "'How can I reverse diabetes? Question ' || n || ' of many, about as long as they are.'",
-        1: "'Losing weight can put type 2 diabetes into remission. Answer ' || n || '. ' || "
-           "substr('Talk to your doctor before you change what you eat or which medicine you take, "
-           "and have your blood sugar measured regularly while you do so.', 1, 20 + n % 120)",
-    }
+    texts = {0: QUESTION, 1: ANSWER}
     # Questions have odd numbers, answers even ones.
     for is_bot, text in texts.items():
         database.execute(

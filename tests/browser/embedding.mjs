@@ -1,5 +1,6 @@
 // On pages of others.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import {
@@ -117,7 +118,7 @@ test('Under a strict policy of the page everything works, and nothing violates i
     text: '**Safe**, see [this](https://example.org/).\n\n| a |\n|---|\n| b |',
   });
   await say(page, 'Strict?');
-  await shows(page, ['you: Strict?', 'bot: Safe, see this (opens in a new window).\n\na\nb']);
+  await shows(page, ['you: Strict?', 'bot: Safe, see this.\n\na\nb']);
   // The styles are there.
   const panel = await page.getByRole('dialog').boundingBox();
   assert.ok(panel.width > 300 && panel.width < 400, JSON.stringify(panel));
@@ -285,6 +286,34 @@ test('window.twinchat: everything that a page may do', async () => {
   await page.evaluate(() => window.twinchat.destroy());
   assert.equal(await page.locator('twinchat-widget').count(), 0);
   assert.equal(await page.evaluate(() => 'twinchat' in window), false);
+});
+
+test('The site of examples/website works as the documentation says', async () => {
+  const { programs, url } = scene.silent;
+  for (const [name, type] of [
+    ['index.html', 'text/html'],
+    ['site.css', 'text/css'],
+    ['site.js', 'text/javascript'],
+  ]) {
+    const text = readFileSync(`${process.env.WEBSITE}/${name}`, 'utf8');
+    scene.site.add(`/example/${name}`, type, text.replaceAll('https://chat.example.com', url));
+  }
+  const { page } = await visitor();
+  await page.goto(`${scene.site.url}/example/index.html`);
+  const launcher = page.getByRole('button', { name: 'Chat with us' });
+  const color = await launcher.evaluate((button) => getComputedStyle(button).backgroundColor);
+  assert.equal(color, 'rgb(122, 31, 162)');
+  assert.ok((await launcher.boundingBox()).x < 100);
+  await programs.script({ text: 'Nothing at all.' });
+  await page.getByRole('button', { name: 'Ask about prices' }).click();
+  await shows(page, ['you: What does it cost?', 'bot: Nothing at all.']);
+  await page.getByText('15 letters, complete').waitFor();
+  const { session } = await stored(page, scene.silent);
+  assert.equal(session.user_name, 'Jane Doe');
+  assert.equal(session.user_email, 'jane@example.com');
+  await page.evaluate(() => window.twinchat.close());
+  await page.evaluate(() => window.twinchat.setLanguage('fr'));
+  await page.getByRole('button', { name: 'Discuter avec nous' }).waitFor();
 });
 
 test('It may be a part of the page', async () => {

@@ -151,7 +151,7 @@ test('Characters that turn the direction round do nothing, and one message does 
   await page.goto(`${url}/`);
   await programs.script({ text: 'Open \u202egnp.exe\u202c now \u2066\u2067 and \u202dthis' });
   await say(page, 'ab \u202edc');
-  await shows(page, ['you: ab dc', 'bot: Open gnp.exe now  and this']);
+  await shows(page, ['you: ab dc', 'bot: Open gnp.exe now and this']);
   await programs.script({ text: 'سلام\n\nEnglish' });
   await say(page, 'Both');
   await settled(page);

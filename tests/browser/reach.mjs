@@ -57,7 +57,7 @@ test('By keyboard alone: opened, asked, rated, closed, and the focus is where on
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Space');
-  await shows(page, ['you: What is metabolism?', 'bot: Read this (opens in a new window).']);
+  await shows(page, ['you: What is metabolism?', 'bot: Read this.']);
   await page.getByRole('button', { name: 'Helpful', exact: true }).waitFor();
   assert.equal(await focused(page), 'Your message');
   await page.keyboard.press('Shift+Tab');
@@ -96,7 +96,7 @@ test('Screen readers hear that an answer is written, and then the answer, once',
   });
   await say(page, 'Count');
   await settled(page);
-  await shows(page, ['you: Count', 'bot: One two three four (opens in a new window)']);
+  await shows(page, ['you: Count', 'bot: One two three four']);
   assert.deepEqual(await page.evaluate(() => window.heard), [
     'The assistant is writing…',
     'The assistant says: One two three four',

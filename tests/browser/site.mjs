@@ -39,6 +39,11 @@ export class Site {
     return this.url + path;
   }
 
+  // Any other file.
+  add(path, type, html) {
+    this.pages.set(path, { html, headers: { 'Content-Type': type } });
+  }
+
   stop() {
     this.server.closeAllConnections();
     this.server.close();

@@ -203,16 +203,25 @@ test('What was said before comes page by page, and what was read stays in its pl
   const lines = () => page.locator('twinchat-widget .list .item').count();
   assert.equal(await lines(), 50);
   const before = () => page.getByRole('button', { name: 'Earlier messages' });
+  const seen = log(page).getByText('line 81', { exact: true });
+  await before().scrollIntoViewIfNeeded();
+  const { y } = await seen.boundingBox();
   await before().click();
   await log(page).getByText('line 31', { exact: true }).waitFor({ state: 'attached' });
   assert.equal(await lines(), 100);
+  assert.ok(
+    Math.abs((await seen.boundingBox()).y - y) < 8,
+    `${y}, ${(await seen.boundingBox()).y}`,
+  );
   await before().click();
   await log(page).getByText('line 1', { exact: true }).waitFor({ state: 'attached' });
   assert.equal(await lines(), 130);
   await before().waitFor({ state: 'hidden' });
   // None twice, none out of order.
   assert.deepEqual(
-    (await page.locator('twinchat-widget .list .body').allInnerTexts()).map((text) => text.trim()),
+    (await page.locator('twinchat-widget .list .body').allTextContents()).map((text) =>
+      text.trim(),
+    ),
     Array.from({ length: 130 }, (_, at) => `line ${at + 1}`),
   );
 });

@@ -188,6 +188,47 @@ TEST_CASE("A reader that is in the way keeps the log only for as long as it read
   CHECK((bytes_of(file) + bytes_of(file.string() + "-wal")).find("Zaphodia") == std::string::npos);
 }
 
+TEST_CASE("What has expired is gone down to the bytes, and one that comes back meanwhile stays") {
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  const Database database = open_sqlite_database(file);
+  const Timestamp later = moment() + std::chrono::hours(100);
+  for (const char* id : {"gone", "back"}) {
+    database.store->create_session(id, {"Zaphodia", {}, {}}, moment());
+    whole_turn(*database.store, id, "gargleblaster?", "answer");
+  }
+  database.records->sessions({});  // both are listed with their old times
+  SqliteFile(file).exec(
+      "UPDATE chat_chatsession SET updated_at = '2026-01-26 12:00:00', user_name "
+      "= NULL WHERE session_id = 'back'");
+  SqliteFile(file).exec("UPDATE chat_message SET content = 'x' WHERE session_id = 2");
+  CHECK(database.records->erase_expired({.before = later}, by_op("erase", "session")) ==
+        Erased{1, 2});
+  CHECK(database.records->session("back"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    const std::string bytes = bytes_of(entry.path());
+    CHECK(bytes.find("Zaphodia") == std::string::npos);
+    CHECK(bytes.find("gargleblaster") == std::string::npos);
+  }
+  CHECK(found(*database.records, "gargleblaster") == 0);
+  check_index(file);
+  CHECK(damage(file).empty());
+}
+
+TEST_CASE("A lease is one program's until it expires") {
+  TempDir folder;
+  const Database one = open_sqlite_database(folder / "chat.db");
+  const Database other = open_sqlite_database(folder / "chat.db");
+  const auto minute = [](int n) { return moment(n * std::int64_t{60'000'000}); };
+  CHECK(one.records->take_lease("work", "one", minute(0), minute(5)));
+  CHECK_FALSE(other.records->take_lease("work", "other", minute(1), minute(6)));
+  CHECK(other.records->take_lease("other work", "other", minute(1), minute(6)));
+  CHECK(one.records->take_lease("work", "one", minute(4), minute(9)));
+  CHECK_FALSE(other.records->take_lease("work", "other", minute(6), minute(11)));
+  CHECK(other.records->take_lease("work", "other", minute(9), minute(14)));
+  CHECK_FALSE(one.records->take_lease("work", "one", minute(10), minute(15)));
+}
+
 TEST_CASE("Chats and an operator's work go on at the same time") {
   TempDir folder;
   const auto file = folder / "chat.db";

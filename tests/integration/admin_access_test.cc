@@ -302,7 +302,7 @@ TEST_CASE("Superusers look after users", "[storage]") {
 
 // --- Every route, every kind of visitor
 
-// Least permissions to use a route, as API.md has them; empty for any staff.
+// Least permissions to use a route; empty for any staff.
 using Permissions = std::set<std::string>;
 const Permissions kAnybody{"anybody"};
 const Permissions kBoss{"superuser"};
@@ -386,6 +386,32 @@ bool is_of_us(const std::string& route) {
          route.ends_with("/api/chat/sessions/{}/");
 }
 
+TEST_CASE("The OpenAPI document says of every operator's route what it needs") {
+  const ChatServer server;
+  const Json document = json_of(server.get("/api/openapi.json"));
+  std::size_t compared = 0;
+  for (const auto& [path, item] : document.at("paths").items()) {
+    for (std::string method : {"get", "put", "post", "delete", "patch"}) {
+      const auto operation = item.find(method);
+      if (operation == item.end()) continue;
+      for (char& c : method) c = static_cast<char>(c - 'a' + 'A');
+      const std::string route = method + " " + pattern_of(path);
+      if (!is_of_us(route)) continue;
+      INFO(route);
+      ++compared;
+      Permissions needs;
+      const Json& ways = operation->at("security");
+      if (ways.empty() || ways.front().empty()) needs = kAnybody;
+      for (std::string name : operation->value("x-permissions", Json::array())) {
+        if (name.starts_with("chat.")) name.erase(0, 5);
+        needs.insert(name);
+      }
+      CHECK(wanted().at(route) == needs);
+    }
+  }
+  CHECK(compared > 40);
+}
+
 TEST_CASE("Every route lets in whom it is for, and nobody else") {
   const ChatServer server;
   make_superuser(server, "boss");
@@ -411,14 +437,7 @@ TEST_CASE("Every route lets in whom it is for, and nobody else") {
       {"boss", {}, [&] { return AdminClient(server).log_in("boss"); }},
   };
 
-  const auto program = start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
-  REQUIRE(program->wait_exit() == 0);
-  Strings routes;
-  std::string lines = program->output();
-  for (std::size_t end = 0; (end = lines.find('\n')) != std::string::npos;) {
-    routes.push_back(lines.substr(0, end));
-    lines.erase(0, end + 1);
-  }
+  const Strings routes = served_routes(server);
   CHECK(routes.size() > 40);
   for (const std::string& route : routes) {
     INFO(route << " has no line in the table above");

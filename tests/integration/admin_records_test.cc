@@ -93,7 +93,10 @@ TEST_CASE("A session is added, read, changed and deleted", "[storage]") {
   const Json session = json_of(made);
   CHECK(session.at("user_name") == "Jane");
   const std::string path = kSessions + session.at("session_id").get<std::string>() + "/";
-  CHECK(admin.boss.read(path) == session);
+  Json shown = admin.boss.read(path);
+  CHECK(shown.at("consents") == Json::array());
+  shown.erase("consents");
+  CHECK(shown == session);
   CHECK(json_of(admin.boss.post(kSessions, {{"user_email", "nobody"}, {"user_name", true}})) ==
         Json{{"user_name", {"Not a valid string."}},
              {"user_email", {"Enter a valid email address."}}});
@@ -346,6 +349,75 @@ TEST_CASE("One person is exported and erased, down to the bytes of the database"
   CHECK(log.at(0).at("object_id") == "");
 }
 
+TEST_CASE("Operators see what visitors think of answers and what they agreed to, also in exports",
+          "[storage]") {
+  Fixture admin;
+  const std::string id = admin.chat({{"name", "Jane"}, {"email", "j@example.com"}}, {"q1", "q2"});
+  const std::string other = admin.chat({{"name", "John"}}, {"q3"});
+  const std::int64_t answer = admin.server.session(id)["messages"][3]["id"];
+  const auto post = [&](const char* target, const Json& body) {
+    REQUIRE(admin.server.post(target, body.dump()).status == 200);
+  };
+  post("/api/chat/feedback/", {{"session_id", id}, {"message_id", answer}, {"value", "down"}});
+  const char* const consent = "/api/chat/sessions/consent/";
+  post(consent, {{"session_id", id}, {"version", "1"}, {"language", "hi"}});
+
+  const Json shown = admin.boss.read(kSessions + id + "/conversation/").at("messages");
+  CHECK(shown.at(0).at("turn").at("feedback").is_null());
+  CHECK(shown.at(0).at("turn").at("feedback_at").is_null());
+  CHECK(shown.at(2).at("turn").at("feedback") == "down");
+  CHECK(shown.at(2).at("turn").at("feedback_at").is_string());
+
+  const auto listed = [&](const char* query) {
+    return admin.boss.read(std::string("/api/admin/turns/?") + query).at("results");
+  };
+  const Json disliked = listed("feedback=down");
+  REQUIRE(disliked.size() == 1);
+  CHECK(disliked.at(0).at("question") == "q2");
+  CHECK(disliked.at(0).at("status") == "complete");
+  CHECK(disliked.at(0).at("feedback") == "down");
+  CHECK(disliked.at(0).at("feedback_at").is_string());
+  CHECK(listed("feedback=down&status=unanswered").empty());
+  CHECK(listed("feedback=up").empty());
+  CHECK(listed("status=flagged").empty());
+  CHECK(admin.boss.get("/api/admin/turns/?feedback=none").status == 400);
+  CHECK(admin.boss.read("/api/admin/overview/").at("disliked") == 1);
+  const Json today = admin.boss.read("/api/admin/statistics/").at("days").back();
+  CHECK(today.at("liked") == 0);
+  CHECK(today.at("disliked") == 1);
+
+  const Json consents = admin.boss.read(kSessions + id + "/").at("consents");
+  REQUIRE(consents.size() == 1);
+  CHECK(consents.at(0).at("version") == "1");
+  CHECK(consents.at(0).at("language") == "hi");
+  const Json widget = json_of(admin.server.get("/api/chat/widget/"));
+  CHECK(consents.at(0).at("text") == widget.at("texts").at("hi").at("consent"));
+  CHECK(consents.at(0).at("withdrawn_at").is_null());
+  CHECK(admin.boss.read(kSessions + other + "/").at("consents") == Json::array());
+
+  const Json person = admin.boss.read("/api/admin/person/?session_id=" + id).at("sessions").at(0);
+  CHECK(person.at("consents") == consents);
+  CHECK(person.at("messages").at(1).at("feedback").is_null());
+  CHECK(person.at("messages").at(3).at("feedback") == "down");
+
+  const auto exported = [&](const char* what) {
+    return Json::parse(admin.boss.get(std::string("/api/admin/export/") + what).body);
+  };
+  const Json messages = exported("messages/?format=json&sort=created");
+  REQUIRE(messages.size() == 6);
+  for (const Json& message : messages) {
+    CHECK(message.at("feedback") == (message.at("id") == answer ? Json("down") : Json(nullptr)));
+  }
+  const Json sessions = exported("sessions/?format=json&sort=created");
+  CHECK(sessions.at(0).at("consent") == "1");
+  CHECK(sessions.at(1).at("consent").is_null());
+  CHECK(admin.boss.get("/api/admin/export/messages/").body.find(",down\r\n") != std::string::npos);
+  CHECK(admin.boss.get("/api/admin/export/sessions/").body.find(",4,1\r\n") != std::string::npos);
+  post(consent, {{"session_id", id}, {"withdrawn", true}});
+  CHECK(exported("sessions/?format=json&sort=created").at(0).at("consent").is_null());
+  CHECK(admin.boss.read(kSessions + id + "/").at("consents").at(0).at("withdrawn_at").is_string());
+}
+
 TEST_CASE("Exports hold everything that is filtered, and no formulas", "[storage]") {
   Fixture admin;
   for (int i = 0; i < 3; ++i) admin.chat({{"name", "V" + std::to_string(i)}}, {});
@@ -366,7 +438,7 @@ TEST_CASE("Exports hold everything that is filtered, and no formulas", "[storage
   const HttpResponse messages = admin.boss.get("/api/admin/export/messages/?format=json&is_bot=0");
   CHECK(Json::parse(messages.body).at(0).at("content") == "one, \"two\"\nthree");
   CHECK(admin.boss.get("/api/admin/export/messages/?is_bot=0")
-            .body.find("\"one, \"\"two\"\"\nthree\"\r\n") != std::string::npos);
+            .body.find("\"one, \"\"two\"\"\nthree\",\r\n") != std::string::npos);
   CHECK(admin.boss.get("/api/admin/export/messages/?format=xml").status == 400);
   CHECK(Json::parse(admin.boss.get("/api/admin/export/sessions/?format=json&q=nobody").body) ==
         Json::array());

@@ -128,6 +128,25 @@ std::vector<Turn> ChatServer::turns(const std::string& session_id) const {
   return store()->turns(session_id, 100);
 }
 
+std::vector<std::string> served_routes(const ChatServer& server) {
+  const auto program = start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
+  REQUIRE(program->wait_exit() == 0);
+  std::vector<std::string> routes;
+  std::string lines = program->output();
+  for (std::size_t end = 0; (end = lines.find('\n')) != std::string::npos;) {
+    routes.push_back(lines.substr(0, end));
+    lines.erase(0, end + 1);
+  }
+  return routes;
+}
+
+std::string pattern_of(std::string path) {
+  for (std::size_t at = 0; (at = path.find('{', at)) != std::string::npos; ++at) {
+    path.erase(at + 1, path.find('}', at) - at - 1);
+  }
+  return path;
+}
+
 std::vector<StreamEvent> events_of(std::string_view body) {
   std::vector<StreamEvent> events;
   while (!body.empty()) {

@@ -106,6 +106,12 @@ class ChatServer {
   std::string earlier_log_;
 };
 
+// What the program's command `routes` prints: "GET /api/admin/users/{}/".
+std::vector<std::string> served_routes(const ChatServer& server);
+
+// A path of the OpenAPI document as the router has it: {} in place of {id}.
+std::string pattern_of(std::string path);
+
 // A complete stream of server-sent events, taken apart.
 struct StreamEvent {
   std::string id;

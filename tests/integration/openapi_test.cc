@@ -14,27 +14,16 @@ namespace {
 
 using Strings = std::set<std::string>;
 
-// "/api/admin/users/{id}/" and "/api/admin/users/{}" are one path.
-std::string normal(std::string path) {
-  for (std::size_t at = 0; (at = path.find('{', at)) != std::string::npos; ++at) {
-    path.erase(at + 1, path.find('}', at) - at - 1);
-  }
-  if (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  return path;
+// "GET /api/chat/sessions", with and without a slash at the end being one path.
+std::string without_slash(std::string route) {
+  if (!route.ends_with(" /") && route.ends_with('/')) route.pop_back();
+  return route;
 }
 
-// "GET /api/chat/sessions", for everything that the server serves.
+// Everything that the server serves.
 Strings served(const ChatServer& server) {
-  const auto program = start_program({"routes"}, {{"DEBUG", "True"}}, server.folder());
-  REQUIRE(program->wait_exit() == 0);
   Strings routes;
-  std::string lines = program->output();
-  for (std::size_t end = 0; (end = lines.find('\n')) != std::string::npos;) {
-    const std::string line = lines.substr(0, end);
-    const std::size_t space = line.find(' ');
-    routes.insert(line.substr(0, space + 1) + normal(line.substr(space + 1)));
-    lines.erase(0, end + 1);
-  }
+  for (const std::string& route : served_routes(server)) routes.insert(without_slash(route));
   return routes;
 }
 
@@ -49,7 +38,7 @@ Strings described(const Json& document, bool with_pages) {
       if (operation == item.end()) continue;
       if (!with_pages && operation->at("tags") == Json::array({"Pages"})) continue;
       for (char& c : method) c = static_cast<char>(c - 'a' + 'A');
-      routes.insert(method + " " + normal(path));
+      routes.insert(without_slash(method + " " + pattern_of(path)));
     }
   }
   return routes;

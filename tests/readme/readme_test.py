@@ -1,5 +1,6 @@
 """Runs what README.md shows: its shell walk against a real server; and compares the C++ and C of all
-Markdown with the files that CI compiles and runs (tests/examples).
+Markdown, and the widget's HTML, CSS and JavaScript, with the files that CI compiles and runs
+(tests/examples, tests/browser).
 Usage: readme_test.py README.md SERVER"""
 
 import os
@@ -66,10 +67,13 @@ class Readme(unittest.TestCase):
             shell.stdout.close()
 
     def test_code_is_cut_from_files_that_are_compiled(self):
-        for page in [README, *sorted((ROOT / "libtwinchat" / "doc").glob("*.md"))]:
+        pages = [README, ROOT / "server/web/widget/README.md",
+                 *sorted((ROOT / "libtwinchat" / "doc").glob("*.md"))]
+        for page in pages:
             shown = shown_code.blocks(page)
+            fences = re.findall(rf"^```(?:{shown_code.LANGUAGES})$", page.read_text(), re.M)
             with self.subTest(page=page.name):
-                self.assertEqual(len(shown), len(re.findall(r"^```(?:cpp|c)$", page.read_text(), re.M)),
+                self.assertEqual(len(shown), len(fences),
                                  "a block without '<!-- shown: FILE NAME -->' before it")
             for file, name, code in shown:
                 with self.subTest(page=page.name, file=file, name=name):

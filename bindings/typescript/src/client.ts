@@ -35,13 +35,15 @@ export interface StreamOptions {
 export interface TwinchatClient extends Client<paths> {
   /**
    * Asks, and gives the events of the answer as they come; the last one is `done` or `error`. When the
-   * connection breaks it is made again and the answer goes on where it was, without a word twice.
-   * Throws ChatError for a refusal, what `fetch` throws when the server cannot be reached again in time,
-   * and the signal's reason. Leaving the loop early stops the answer.
+   * connection breaks it is made again, and the answer goes on where it was. Where that is not possible it
+   * begins anew with another `session` event: what came before that does not count. Throws ChatError for a
+   * refusal, what `fetch` throws when the server cannot be reached again in time, and the signal's reason.
+   * Leaving the loop early stops the answer.
    */
   stream(message: MessageRequest, options?: StreamOptions): AsyncGenerator<ChatEvent, void>;
 }
 
+const inUse = 409;
 const longestPause = 5_000;
 
 // It has to be unlike others, not secret; and crypto.randomUUID() is not everywhere.
@@ -70,29 +72,44 @@ async function* streamed(
   let last_id: string | undefined;
   let cut_at: number | undefined;
   let pause = 0;
-  for (;;) {
-    try {
-      for await (const event of await open(client, message, idempotencyKey, last_id, signal)) {
-        // What is said again after a cut was heard already.
-        if (event.event === "session" && last_id !== undefined) continue;
-        cut_at = undefined;
-        pause = 0;
-        last_id = event.id;
-        yield event;
-        if (event.event === "done" || event.event === "error") return;
+  let over = false;
+  try {
+    while (!over) {
+      try {
+        for await (const event of await open(client, message, idempotencyKey, last_id, signal)) {
+          if (event.event === "error" && event.data.http_status === inUse && cut_at !== undefined) {
+            throw new ChatError(inUse, event.data, event.data.retry_after ?? null);
+          }
+          cut_at = undefined;
+          pause = 0;
+          last_id = event.id;
+          over = event.event === "done" || event.event === "error";
+          yield event;
+          if (over) return;
+        }
+        throw new TypeError("the stream has ended before the answer");
+      } catch (error) {
+        signal?.throwIfAborted();
+        cut_at ??= Date.now();
+        const refused = error instanceof ChatError;
+        // The answer is still being worked on for the connection that broke.
+        const waits = refused && error.status === inUse;
+        if (waits) pause = 1_000 * (error.retry_after ?? 1);
+        else pause = Math.min(longestPause, pause * 2 + 200);
+        over = (refused && !waits) || Date.now() + pause > cut_at + resumeWithin;
+        if (over) throw error;
+        await sleep(pause, signal);
       }
-      throw new TypeError("the stream has ended before the answer");
-    } catch (error) {
-      signal?.throwIfAborted();
-      cut_at ??= Date.now();
-      // The answer is still being worked on for the connection that broke.
-      const in_use = error instanceof ChatError && error.status === 409;
-      if (error instanceof ChatError && !in_use) throw error;
-      pause = in_use ? 1_000 * (error.retry_after ?? 1) : Math.min(longestPause, pause * 2 + 200);
-      if (Date.now() + pause > cut_at + resumeWithin) throw error;
-      await sleep(pause, signal);
     }
+  } finally {
+    // It would go on for a minute, for whoever comes back.
+    if (!over) await stop(client, message, idempotencyKey);
   }
+}
+
+async function stop(client: Client<paths>, message: MessageRequest, key: string): Promise<void> {
+  const body = { session_id: message.session_id, client_message_id: key };
+  await client.POST("/api/chat/message/stop/", { body }).catch(() => undefined);
 }
 
 async function open(
@@ -104,8 +121,12 @@ async function open(
 ): Promise<AsyncGenerator<ChatEvent, void>> {
   const { response, error, data } = await client.POST("/api/chat/message/stream/", {
     body,
-    params: { header: { "Idempotency-Key": key } },
-    ...(last_id === undefined ? {} : { headers: { "Last-Event-ID": last_id } }),
+    params: {
+      header: {
+        "Idempotency-Key": key,
+        ...(last_id === undefined ? {} : { "Last-Event-ID": last_id }),
+      },
+    },
     ...(signal ? { signal } : {}),
     parseAs: "stream",
   });

@@ -89,9 +89,103 @@ export interface paths {
         put?: never;
         /**
          * Ask, and read the answer as it comes
-         * @description A client that goes away stops the model. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
+         * @description A client that goes away stops the model, unless the request has an idempotency key: then the answer goes on for CHAT_RESUME_WINDOW, and the same request with `Last-Event-ID` gets the rest of it, here or at another server of the same database. The text of `done` is the one that counts: when the model withdraws an answer that it had begun, `done` brings the refusal in its place.
          */
         post: operations["streamMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/message/stop/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop the answer that is being made
+         * @description The turn is cancelled: what was shown of it is stored, and its stream ends with `done`. Does not wait for that.
+         */
+        post: operations["stopMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/widget/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the widget shows and asks for
+         * @description As the operator set it in CHAT_WIDGET. May be kept for a minute.
+         */
+        get: operations["widgetSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/consent/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agree to what the widget asks for, or withdraw it
+         * @description Stored with the words that CHAT_WIDGET has in that language at that time, as often as it is given. A withdrawal holds for all that was given before.
+         */
+        post: operations["recordConsent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/sessions/messages/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a long history from its end, page by page */
+        get: operations["listSessionMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat/feedback/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say what one thinks of an answer */
+        post: operations["giveFeedback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -485,7 +579,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what went unanswered or was flagged */
+        /** List what went unanswered, was flagged, or has a thumb up or down */
         get: operations["listTurns"];
         put?: never;
         post?: never;
@@ -993,25 +1087,25 @@ export interface components {
         };
         /** @description One event of a streamed answer: `id`, `event`, and `data` as JSON. */
         ChatEvent: {
-            /** @description Counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "session";
             data: components["schemas"]["SessionEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "delta";
             data: components["schemas"]["DeltaEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "done";
             data: components["schemas"]["DoneEvent"];
         } | {
-            /** @description Counts from 1. */
+            /** @description Counts from 1; of a request with an idempotency key, bytes of the answer's text so far, in UTF-8. */
             id: string;
             /** @constant */
             event: "error";
@@ -1024,6 +1118,11 @@ export interface components {
             client_message_id?: components["schemas"]["Sentences"];
             user_details?: components["schemas"]["Sentences"] | components["schemas"]["DetailsErrors"];
             non_field_errors?: components["schemas"]["Sentences"];
+            version?: components["schemas"]["Sentences"];
+            language?: components["schemas"]["Sentences"];
+            withdrawn?: components["schemas"]["Sentences"];
+            message_id?: components["schemas"]["Sentences"];
+            value?: components["schemas"]["Sentences"];
         };
         /** @description 10 a page. */
         ChatSessionPage: {
@@ -1047,6 +1146,26 @@ export interface components {
             /** @constant */
             code: "changed";
             current: components["schemas"]["ChangedSession"];
+        };
+        /** @description A visitor's agreement. */
+        Consent: {
+            version: string;
+            language: string;
+            /** @description The words that were agreed to. */
+            text: string;
+            given_at: components["schemas"]["Time"];
+            /** @description null: it stands. */
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
+        /** @description Other keys are ignored. */
+        ConsentRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description The version that the widget's settings have. Not for a withdrawal. */
+            version?: components["schemas"]["GivenText"];
+            /** @description One of the languages of the widget's settings. Not for a withdrawal. */
+            language?: components["schemas"]["GivenText"];
+            /** @description True: what was agreed to holds no longer. */
+            withdrawn?: boolean | null;
         };
         Conversation: {
             /** @description Oldest first. */
@@ -1186,6 +1305,11 @@ export interface components {
             is_bot: boolean;
             created_at: components["schemas"]["Time"];
             content: string;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
         };
         /** @description A session in an export. */
         ExportedSession: {
@@ -1198,6 +1322,19 @@ export interface components {
             updated_at: components["schemas"]["Time"];
             message_count: number;
             is_lead: boolean;
+            /** @description The version of the newest consent that stands. */
+            consent: string | null;
+        };
+        /** @description Other keys are ignored. */
+        FeedbackRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description Of the answer. */
+            message_id: number | string;
+            /**
+             * @description null takes it back.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /** @description All that is wrong with a body, by field. non_field_errors: it is no object. */
         FieldErrors: {
@@ -1229,6 +1366,8 @@ export interface components {
             /** @description There is an e-mail address or a phone number. */
             is_lead: boolean;
             version: components["schemas"]["Version"];
+            /** @description Oldest first. In the answer to reading a session alone. */
+            consents?: components["schemas"]["Consent"][];
         };
         /** @description A number is taken as the text that it is written with. */
         GivenText: string | number;
@@ -1241,6 +1380,24 @@ export interface components {
         };
         History: {
             results: components["schemas"]["AuditEntry"][];
+        };
+        HistoryErrors: {
+            limit?: components["schemas"]["Sentences"];
+            before?: components["schemas"]["Sentences"];
+        };
+        HistoryMessage: {
+            id: number;
+            content: string;
+            /** @description False: the visitor said it. */
+            is_bot: boolean;
+            created_at: components["schemas"]["Time"];
+            /** @description Of the turn that this message answers; only there. */
+            status?: components["schemas"]["TurnStatus"];
+            /**
+             * @description What the visitor thinks of this answer; only there.
+             * @enum {string|null}
+             */
+            feedback?: "up" | "down" | null;
         };
         LastMessage: {
             id: number;
@@ -1325,6 +1482,11 @@ export interface components {
                 no: number;
             };
         };
+        MessageHistory: {
+            messages: components["schemas"]["HistoryMessage"][];
+            /** @description For the page before this one; null at the beginning. */
+            before: string | null;
+        };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         MessagePage: {
             results: components["schemas"]["AdminMessage"][];
@@ -1402,6 +1564,8 @@ export interface components {
             unanswered: number | null;
             /** @description Likewise. */
             flagged: number | null;
+            /** @description Likewise: turns whose answer has a thumb down. */
+            disliked: number | null;
             /** @description The user's last 10 that changed something. */
             recent_actions: components["schemas"]["AuditEntry"][];
         };
@@ -1412,7 +1576,15 @@ export interface components {
         Permission: "chat.add_chatsession" | "chat.add_message" | "chat.change_chatsession" | "chat.change_message" | "chat.delete_chatsession" | "chat.delete_message" | "chat.view_chatsession" | "chat.view_message";
         Person: {
             exported_at: components["schemas"]["Time"];
-            sessions: components["schemas"]["Session"][];
+            sessions: components["schemas"]["PersonSession"][];
+        };
+        /** @description An entry of the audit log, without the operator's address. */
+        PersonAction: {
+            at: components["schemas"]["Time"];
+            user: string;
+            action: string;
+            model: string;
+            detail: string;
         };
         /** @description One of them names the person. */
         PersonName: {
@@ -1425,6 +1597,24 @@ export interface components {
             sessions: number;
             messages: number;
             session_ids: components["schemas"]["SessionId"][];
+        };
+        /** @description Everything of a session. */
+        PersonSession: {
+            id: number;
+            session_id: components["schemas"]["SessionId"];
+            user_name: string | null;
+            user_email: string | null;
+            user_phone: string | null;
+            /** @description All of them, oldest first. */
+            messages: components["schemas"]["HistoryMessage"][];
+            created_at: components["schemas"]["Time"];
+            updated_at: components["schemas"]["Time"];
+            /** @description What became of each question, oldest first. */
+            turns: components["schemas"]["TurnEvent"][];
+            /** @description Oldest first. */
+            consents: components["schemas"]["Consent"][];
+            /** @description What operators did with it, newest first. */
+            history: components["schemas"]["PersonAction"][];
         };
         /** @description Per million tokens. A cost is (prompt - cached) * input + cached * cached + (output + thought) * output. */
         Prices: {
@@ -1454,7 +1644,7 @@ export interface components {
             created_at: components["schemas"]["Time"];
             updated_at: components["schemas"]["Time"];
         };
-        /** @description The first event: the message is stored. */
+        /** @description The first event: the whole answer follows. */
         SessionEvent: {
             session_id: components["schemas"]["SessionId"];
         };
@@ -1517,7 +1707,39 @@ export interface components {
             cached_tokens: number;
             output_tokens: number;
             thought_tokens: number;
+            /** @description Thumbs up that were given that day and still stand, to answers of any day. */
+            liked: number;
+            /** @description Likewise: thumbs down. */
+            disliked: number;
             latency_ms: components["schemas"]["Latency"] | null;
+        };
+        /** @description Other keys are ignored. */
+        StopRequest: {
+            session_id: components["schemas"]["GivenText"];
+            /** @description The idempotency key of the message; without it any message of the session is meant. */
+            client_message_id?: string | number | null;
+        };
+        Stopped: {
+            stopped: boolean;
+        };
+        StoredConsent: {
+            session_id: components["schemas"]["SessionId"];
+            version: string;
+            language: string;
+            given_at: components["schemas"]["Time"];
+        } | {
+            session_id: components["schemas"]["SessionId"];
+            /** @description False: nothing had been agreed to. */
+            withdrawn: boolean;
+            withdrawn_at: components["schemas"]["Time"] | null;
+        };
+        StoredFeedback: {
+            message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            value: "up" | "down" | null;
         };
         /**
          * Format: date-time
@@ -1549,6 +1771,12 @@ export interface components {
             usage: components["schemas"]["Usage"];
             /** @description The answer's message. */
             answer_id: number | null;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description The status of a turn has changed. */
         TurnEvent: {
@@ -1565,6 +1793,12 @@ export interface components {
             /** @description The answer's message. */
             answer_id: number | null;
             user_message_id: number;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
         };
         /** @description A page may hold fewer rows than `limit`, even none, although `next` is set: a search stops after a bounded amount of work and goes on with the next request. */
         TurnPage: {
@@ -1593,6 +1827,12 @@ export interface components {
             question_id: number;
             /** @description The first 100 characters. */
             answer: string | null;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
             model: string;
             attempts: number;
             latency_ms: number;
@@ -1652,9 +1892,53 @@ export interface components {
         };
         /** @description Opaque; follows the editable fields. PATCH sends the one that the form was filled from. */
         Version: string;
+        WidgetSettings: {
+            /** @description By language. */
+            texts: {
+                [key: string]: components["schemas"]["WidgetTexts"];
+            };
+            default_language: string;
+            details: {
+                /**
+                 * @description When the visitor is asked for them.
+                 * @enum {string}
+                 */
+                when: "before_first_answer" | "after_first_answer" | "never";
+                /** @description In this order. */
+                fields: {
+                    /** @enum {string} */
+                    name: "name" | "email" | "phone";
+                    required: boolean;
+                    /** @description A regular expression of JavaScript's that the whole value has to match. */
+                    pattern: string | null;
+                }[];
+            };
+            /** @description null: nobody is asked to agree to anything. */
+            consent: {
+                /** @description The chat begins with it. */
+                required: boolean;
+                version: string;
+                /** @description Where more is said. */
+                link: string | null;
+            } | null;
+            /** @description Whether answers have thumbs. */
+            feedback: boolean;
+            max_message_length: number;
+        };
+        WidgetTexts: {
+            title: string;
+            welcome: string;
+            /** @description What the visitor is asked to agree to. */
+            consent: string;
+            quick_actions: {
+                label: string;
+                /** @description What is sent. */
+                message: string;
+            }[];
+        };
     };
     responses: {
-        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
+        /** @description What can come from every path: 301, 308 without a body where https is asked for (SECURE_SSL_REDIRECT); 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
         Refused: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1902,6 +2186,8 @@ export interface components {
         After: number;
         /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
         TurnStatuses: string;
+        /** @description Turns whose answer has that thumb, whatever their status; with a status, those of that status alone. */
+        TurnFeedback: "up" | "down";
         Email: string;
         /** @description Compared by its digits. */
         Phone: string;
@@ -1913,6 +2199,11 @@ export interface components {
         /** @description `object_id` of the entries. */
         AuditObject: string;
         PageNumber: number;
+        HistoryLimit: number;
+        /** @description `before` of the page that came after this one. */
+        HistoryCursor: string;
+        /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
+        ResumeAfter: string;
     };
     requestBodies: never;
     headers: {
@@ -2134,6 +2425,8 @@ export interface operations {
             header?: {
                 /** @description 1 to 255 printable ASCII characters. The same key in the same session gives the first one's answer again and asks nothing twice. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The id of the last event that came of the stream with this idempotency key: it goes on after that. Counts for requests with a key alone. */
+                "Last-Event-ID"?: components["parameters"]["ResumeAfter"];
             };
             path?: never;
             cookie?: never;
@@ -2150,7 +2443,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. */
+            /** @description One `session`, then a `delta` for every piece, then `done` or `error`. Of a stream that goes on: what came after the event that was named; a `session` among it says that the whole answer follows. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2163,6 +2456,237 @@ export interface operations {
             404: components["responses"]["NoSession"];
             429: components["responses"]["TooMany"];
             503: components["responses"]["ModelAway"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    stopMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec"
+                 *     }
+                 */
+                "application/json": components["schemas"]["StopRequest"];
+            };
+        };
+        responses: {
+            /** @description Whether there was one in this process. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "stopped": true
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Stopped"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    widgetSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetSettings"];
+                };
+            };
+            /** @description What the client has is still right. */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    recordConsent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "version": "1",
+                 *       "language": "en"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description What was stored, with its time. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                     *       "version": "1",
+                     *       "language": "en",
+                     *       "given_at": "2026-11-23T06:45:47.177450Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoredConsent"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    listSessionMessages: {
+        parameters: {
+            query: {
+                session_id: components["parameters"]["SessionIdQuery"];
+                limit?: components["parameters"]["HistoryLimit"];
+                /** @description `before` of the page that came after this one. */
+                before?: components["parameters"]["HistoryCursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "messages": [
+                     *         {
+                     *           "id": 1,
+                     *           "content": "How can I reverse diabetes?",
+                     *           "is_bot": false,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z"
+                     *         },
+                     *         {
+                     *           "id": 2,
+                     *           "content": "By healing the metabolism.",
+                     *           "is_bot": true,
+                     *           "created_at": "2026-11-23T06:45:47.177450Z",
+                     *           "status": "complete",
+                     *           "feedback": "up"
+                     *         }
+                     *       ],
+                     *       "before": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MessageHistory"];
+                };
+            };
+            /** @description A parameter is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "limit": [
+                     *         "A number from 1 to 200 is expected."
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"] | components["schemas"]["HistoryErrors"];
+                };
+            };
+            404: components["responses"]["NoSession"];
+            429: components["responses"]["TooMany"];
+            default: components["responses"]["Refused"];
+        };
+    };
+    giveFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "session_id": "80eed4df-02f0-4d0c-ac29-32b408f9cbec",
+                 *       "message_id": 2,
+                 *       "value": "up"
+                 *     }
+                 */
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description What is stored now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "message_id": 2,
+                     *       "value": "up"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["StoredFeedback"];
+                };
+            };
+            400: components["responses"]["ChatFields"];
+            /** @description There is no such session, or the message is no answer in it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": "Message not found"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorSentence"] | components["schemas"]["Detail"];
+                };
+            };
+            429: components["responses"]["TooMany"];
             default: components["responses"]["Refused"];
         };
     };
@@ -3003,6 +3527,8 @@ export interface operations {
             query?: {
                 /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
                 status?: components["parameters"]["TurnStatuses"];
+                /** @description Turns whose answer has that thumb, whatever their status; with a status, those of that status alone. */
+                feedback?: components["parameters"]["TurnFeedback"];
                 /** @description In UTC. */
                 created?: components["parameters"]["Created"];
                 /** @description This day or later. */

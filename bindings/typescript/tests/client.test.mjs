@@ -79,20 +79,34 @@ test('A model that fails ends the stream with error, and a refusal before it is 
   );
 });
 
-test('A stream that is stopped, by its signal or by leaving it, ends at once', async () => {
+test('A stream that is stopped, by its signal or by leaving it, stops the answer on the server', async () => {
   const session_id = await newSession();
   const endless = { chunks: ['Begun', ' and never ended'], chunk_ms: 60_000 };
   await programs.script(endless);
   const abort = new AbortController();
   await assert.rejects(async () => {
-    for await (const event of client.stream({ session_id, message: 'Hello' }, { signal: abort.signal })) {
-      if (event.event === 'delta') abort.abort();
-    }
-  }, /Abort/i);
+    const stream = client.stream({ session_id, message: 'Hello' }, { signal: abort.signal });
+    for await (const { event } of stream) if (event === 'delta') abort.abort();
+  }, /abort/i);
   await programs.script(endless);
-  for await (const event of client.stream({ session_id, message: 'Again' })) {
-    if (event.event === 'delta') break;
+  for await (const { event } of client.stream({ session_id, message: 'Again' })) {
+    if (event === 'delta') break;
   }
+  // It waits for its turn.
+  await programs.script({ text: 'I am here.' });
+  await client.POST('/api/chat/message/', { body: { session_id, message: 'Are you there?' } });
+  const { data } = await client.GET('/api/chat/sessions/messages/', {
+    params: { query: { session_id } },
+  });
+  const answers = data.messages.filter(({ is_bot }) => is_bot);
+  assert.deepEqual(
+    answers.map(({ content, status }) => [content, status]),
+    [
+      ['Begun', 'cancelled'],
+      ['Begun', 'cancelled'],
+      ['I am here.', 'complete'],
+    ],
+  );
 });
 
 // A way to the server that breaks after so many bytes of answers, as often as it is told.
@@ -115,23 +129,23 @@ async function brittleWay(cuts) {
   return { url: `http://127.0.0.1:${way.address().port}`, close: () => way.close() };
 }
 
-test('A stream that is cut is taken up again where it was, without a word twice', async () => {
+test('A stream that is cut is taken up again where it was, without a word twice', async (t) => {
   const session_id = await newSession();
   const words = Array.from({ length: 40 }, (_, at) => `word ${at} ä, `);
   await programs.script({ chunks: words, chunk_ms: 20 });
   const cuts = [1200, 1100];
   const way = await brittleWay(cuts);
+  t.after(way.close);
   const stream = createTwinchatClient({ baseUrl: way.url }).stream({ session_id, message: 'Tell' });
   const events = await collected(stream);
   assert.equal(cuts.length, 0);
   assert.equal(textOf(events), words.join(''));
   assert.equal(events.filter(({ event }) => event === 'session').length, 1);
-  assert.equal(events.at(-1).data.bot_response, words.join('').trim());
+  assert.equal(events.at(-1).data.bot_response, words.join(''));
   const { data } = await client.GET('/api/chat/sessions/get_session/', {
     params: { query: { session_id } },
   });
   assert.equal(data.messages.length, 2);
-  way.close();
 });
 
 test('When the server stays away the stream gives up in time, with what fetch says', async () => {

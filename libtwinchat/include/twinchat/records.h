@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "twinchat/audit.h"
@@ -84,8 +85,11 @@ struct RowQuery {
 
 // Which turns to list, newest first.
 struct TurnQuery {
-  // Any of them; of kPending and kComplete there is no list. Empty: all others.
+  // Any of them; of kPending and kComplete there is no list. Empty: all others. With `feedback` all
+  // of them will do, and empty stands for all.
   std::vector<TurnStatus> statuses = {};
+  // Only those of whose answer the visitor thinks so; kNone: no matter what is thought.
+  Feedback feedback = Feedback::kNone;
   TimeRange created = {};   // only those that began then
   std::size_t limit = 100;  // rows of a page
   std::string cursor = {};  // as SessionQuery::cursor
@@ -131,6 +135,9 @@ struct DayStatistics {
   // Turns begun that day by how they ended, in the order of TurnStatus; pending ones first.
   std::vector<std::int64_t> turns = std::vector<std::int64_t>(8);
   Usage usage = {};  // of all turns begun that day
+  // Answers, of whatever day, that were given a thumb that day which they have still.
+  std::int64_t liked = 0;     // up
+  std::int64_t disliked = 0;  // down
   // How long the model took: so many in a hundred answers were not later.
   struct Latency {
     std::chrono::milliseconds p50{0};  // half of them
@@ -151,6 +158,13 @@ struct PersonName {
   std::string session_id = {};  // the public id
 };
 
+// Which sessions are to go because nothing has happened in them for long.
+struct ExpiredQuery {
+  Timestamp before = {};  // the last message or change of details lies before that
+  bool leads = false;     // those for which is_lead() holds; otherwise those for which it does not
+  std::size_t limit = 100;  // at most so many, the longest idle first
+};
+
 // What those who look after the data need beside Store: lists and searches over all sessions,
 // corrections, erasure, figures. It works on the same data as the Store it was opened with, and may
 // be used beside it at any time.
@@ -158,7 +172,7 @@ struct PersonName {
 // What was written through the Store or through here is seen at once; what another program wrote to
 // the same database, too. The exception is a database whose search index is behind (it was filled
 // without one, or under a load that left no time for it): then lists and searches do not see the
-// newest rows yet, and say so by Page::complete.
+// newest rows yet, and say so by Page::complete. On PostgreSQL see open_postgres_database().
 //
 // Errors as of Store. No error text holds details or messages of visitors.
 //
@@ -200,6 +214,10 @@ class TWINCHAT_EXPORT Records {
   // Empty for an unknown session.
   virtual std::vector<Utterance> conversation(std::string_view session_id, std::int64_t before_id,
                                               std::size_t limit) = 0;
+  // Of each of the sessions with these Session::id the newest consent that stands. Those without
+  // one are left out.
+  virtual std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) = 0;
 
   // --- Messages
 
@@ -229,9 +247,13 @@ class TWINCHAT_EXPORT Records {
   // status of which there is no list.
   virtual Page<TurnRow> turns(const TurnQuery& query) = 0;
   // One for every day from `first` to `last`. kInvalidArgument for more than 366 days. What was
-  // deleted after its day had ended may still be counted.
+  // deleted or taken back after its day had ended may still be counted.
   virtual std::vector<DayStatistics> statistics(std::chrono::sys_days first,
                                                 std::chrono::sys_days last) = 0;
+  // What visitors think of the answers with these ids. Those of which nothing was said are left
+  // out.
+  virtual std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) = 0;
 
   // --- One person
 
@@ -240,6 +262,21 @@ class TWINCHAT_EXPORT Records {
   // Deletes the sessions so that nothing of them is left in the files of the database, search index
   // and logs included, as far as the store can see to that.
   virtual Erased erase(const std::vector<std::string>& session_ids, const AuditEntry& audit) = 0;
+
+  // --- Retention
+
+  // Erases, as erase() does, sessions that have expired; whether they have is looked at once more
+  // where they are erased, so that one in which something happens meanwhile stays. The detail of
+  // `audit` is to end where the counts are added to it; without sessions there is no entry. One
+  // transaction: call it again and again until it erases nothing. The default asks sessions() and
+  // erase(), and looks again right before that, not in the same transaction.
+  virtual Erased erase_expired(const ExpiredQuery& which, const AuditEntry& audit);
+
+  // Takes, or keeps, the lease of that name for `owner` until `until`, when it is nobody else's at
+  // `now`. Of several programs on one database one is to do what only one needs to do; who holds a
+  // lease and dies loses it when it expires. The default is for a database of one program's: true.
+  virtual bool take_lease(const std::string& name, const std::string& owner, Timestamp now,
+                          Timestamp until);
 };
 
 }  // namespace twinchat

@@ -16,30 +16,35 @@ constexpr char kState[] =
 constexpr char kCount[] =
     "SELECT i.sessions + (SELECT count(*) FROM chat_chatsession AS s WHERE s.id > "
     "i.last_session), i.messages + (SELECT count(*) FROM chat_message AS m WHERE m.id > "
-    "i.last_message) FROM twinchat_index AS i";
+    "i.last_message), i.leads + (SELECT count(*) FILTER (WHERE is_lead) - count(*) FILTER (WHERE "
+    "NOT is_lead) FROM twinchat_session WHERE lead_differs) FROM twinchat_index AS i";
+constexpr char kCountedLeads[] =
+    "SELECT id FROM twinchat_session WHERE id = ANY($1) AND lead_counted ORDER BY id FOR UPDATE";
 constexpr char kUncount[] =
     "UPDATE twinchat_index SET sessions = sessions - (SELECT count(*) FROM unnest($1) AS u(id) "
     "WHERE u.id <= last_session), messages = messages - (SELECT count(*) FROM unnest($2) AS u(id) "
-    "WHERE u.id <= last_message)";
+    "WHERE u.id <= last_message), leads = leads - $3";
 
-// Sessions without a row of the lists, and those with new messages and a wrong count.
+// Sessions without a row of the lists, and those with new messages and a wrong count. Here and
+// below, OFFSET and LIMIT keep PostgreSQL from joining with all rows.
 constexpr char kUnlisted[] =
     "SELECT s.id FROM chat_chatsession AS s WHERE s.id > $1 AND s.id <= $2 AND NOT EXISTS (SELECT "
-    "1 FROM twinchat_session AS t WHERE t.id = s.id) ORDER BY s.id LIMIT $3";
+    "1 FROM twinchat_session AS t WHERE t.id = s.id OFFSET 0) ORDER BY s.id LIMIT $3";
 constexpr char kMiscounted[] =
     "SELECT k.session_id FROM (SELECT DISTINCT session_id FROM chat_message WHERE id > $1 AND id "
-    "<= $2) AS k LEFT JOIN twinchat_session AS t ON t.id = k.session_id WHERE t.id IS NULL OR "
-    "t.message_count <> (SELECT count(*) FROM chat_message AS m WHERE m.session_id = "
-    "k.session_id)";
+    "<= $2) AS k LEFT JOIN LATERAL (SELECT message_count FROM twinchat_session WHERE id = "
+    "k.session_id LIMIT 1) AS t ON true WHERE t.message_count IS DISTINCT FROM (SELECT count(*) "
+    "FROM chat_message AS m WHERE m.session_id = k.session_id)";
 // What differs among the sessions that follow $1, $2 of them; the last row says where they end.
 constexpr char kCompare[] =
     "WITH s AS MATERIALIZED (SELECT id, updated_at, coalesce(user_email, '') <> '' OR "
     "coalesce(user_phone, '') <> '' AS is_lead FROM chat_chatsession WHERE id > $1 ORDER BY id "
-    "LIMIT $2) SELECT s.id, true FROM s LEFT JOIN twinchat_session AS t ON t.id = s.id CROSS JOIN "
-    "LATERAL (SELECT count(*) AS messages, max(m.id) AS newest FROM chat_message AS m WHERE "
-    "m.session_id = s.id) AS m WHERE t.id IS NULL OR t.updated_at <> s.updated_at OR t.is_lead <> "
-    "s.is_lead OR t.message_count <> m.messages OR t.last_message IS DISTINCT FROM m.newest UNION "
-    "ALL SELECT coalesce(max(s.id), 0), false FROM s";
+    "LIMIT $2) SELECT s.id, true FROM s LEFT JOIN LATERAL (SELECT * FROM twinchat_session WHERE id "
+    "= s.id LIMIT 1) AS t ON true CROSS JOIN LATERAL (SELECT count(*) AS messages, max(m.id) AS "
+    "newest FROM chat_message AS m WHERE m.session_id = s.id) AS m WHERE t.id IS NULL OR "
+    "t.updated_at <> s.updated_at OR t.is_lead <> s.is_lead OR t.message_count <> m.messages OR "
+    "t.last_message IS DISTINCT FROM m.newest UNION ALL SELECT coalesce(max(s.id), 0), false FROM "
+    "s";
 
 // In the order of ids, as everybody who locks more than one; what is locked is being put right by
 // its transaction, or will be found again.
@@ -59,10 +64,16 @@ constexpr char kSettle[] =
     "UPDATE twinchat_index SET last_session = $1, last_message = $2, sessions = sessions + (SELECT "
     "count(*) FROM chat_chatsession AS s WHERE s.id > last_session AND s.id <= $1), messages = "
     "messages + (SELECT count(*) FROM chat_message AS m WHERE m.id > last_message AND m.id <= $2)";
+constexpr char kManyLeads[] = "SELECT 1 FROM twinchat_session WHERE lead_differs OFFSET $1 LIMIT 1";
+constexpr char kSettleLeads[] =
+    "WITH f AS (SELECT id FROM twinchat_session WHERE lead_differs ORDER BY id LIMIT $1 FOR UPDATE "
+    "SKIP LOCKED), u AS (UPDATE twinchat_session AS t SET lead_counted = is_lead FROM f WHERE t.id "
+    "= f.id RETURNING t.is_lead) UPDATE twinchat_index SET leads = leads + (SELECT count(*) FILTER "
+    "(WHERE is_lead) - count(*) FILTER (WHERE NOT is_lead) FROM u)";
 constexpr char kCountAll[] =
     "UPDATE twinchat_index SET sessions = (SELECT count(*) FROM chat_chatsession AS s WHERE s.id "
     "<= last_session), messages = (SELECT count(*) FROM chat_message AS m WHERE m.id <= "
-    "last_message)";
+    "last_message), leads = (SELECT count(*) FROM twinchat_session WHERE lead_counted)";
 
 // A database whose ids do not go further is compared as a whole before every reading.
 constexpr std::int64_t kFewSessions = 1'000;
@@ -92,16 +103,24 @@ constexpr std::array kVacuum{"VACUUM (SKIP_LOCKED, INDEX_CLEANUP ON) chat_messag
 
 }  // namespace
 
-RowCounts count_rows(Connection& connection) {
+Totals count_rows(Connection& connection) {
   Query query(connection, kCount);
   if (!query.step()) return {};
-  return {query.integer(0), query.integer(1)};
+  return {query.integer(0), query.integer(1), query.integer(2)};
+}
+
+std::int64_t counted_leads(Connection& connection, const std::vector<std::int64_t>& sessions) {
+  std::int64_t found = 0;
+  Query query(connection, kCountedLeads);
+  query.bind(sessions);
+  while (query.step()) ++found;
+  return found;
 }
 
 void uncount(Connection& connection, const std::vector<std::int64_t>& sessions,
-             const std::vector<std::int64_t>& messages) {
+             const std::vector<std::int64_t>& messages, std::int64_t leads) {
   if (sessions.empty() && messages.empty()) return;
-  Query(connection, kUncount).bind(sessions).bind(messages).run();
+  Query(connection, kUncount).bind(sessions).bind(messages).bind(leads).run();
 }
 
 void recount(Transactions& transactions, const std::vector<std::int64_t>& sessions) {
@@ -266,6 +285,16 @@ void ListKeeper::settle(const State& now) {
   });
 }
 
+void ListKeeper::settle_leads() {
+  const bool many = transactions_.read([](Connection& connection) {
+    return Query(connection, kManyLeads).bind(kUncountedSessions).step();
+  });
+  if (!many) return;
+  transactions_.write([](Connection& connection) {
+    return Query(connection, kSettleLeads).bind(kMostCompared).run();
+  });
+}
+
 // What others deleted: once in a while, and less often where it takes long.
 void ListKeeper::count_all(const State& now) {
   if (now.last_message == 0 && now.last_session == 0) return;
@@ -286,6 +315,9 @@ void ListKeeper::vacuum_soon() {
 }
 
 void ListKeeper::vacuum() {
+  if (Clock::now() < next_vacuum_) return;
+  const auto began = Clock::now();
+  wants_vacuum_ = false;
   // A connection of its own: these statements take their time, and belong to no transaction that
   // could be told so.
   Limits limits;
@@ -293,6 +325,7 @@ void ListKeeper::vacuum() {
   Connection connection(transactions_.pool().target(), limits,
                         transactions_.pool().takes_no_options());
   for (const char* sql : kVacuum) connection.exec(sql);
+  next_vacuum_ = Clock::now() + (Clock::now() - began) * 20;
 }
 
 void ListKeeper::run(std::stop_token stop) {
@@ -300,17 +333,19 @@ void ListKeeper::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     Clock::duration pause = kIdle;
     try {
-      if (wants_vacuum_.exchange(false)) vacuum();
+      if (wants_vacuum_) vacuum();
       const State now = state();
       look_again();
       if (!look(now)) pause = Clock::duration(0);
       settle(now);
+      settle_leads();
       compare_next(now);
     } catch (const Error&) {
       pause = kAfterError;
     }
     std::unique_lock lock(wake_mutex_);
-    wake_.wait_for(lock, stop, pause, [&] { return wants_vacuum_.load(); });
+    wake_.wait_for(lock, stop, pause,
+                   [&] { return wants_vacuum_ && Clock::now() >= next_vacuum_; });
   }
 }
 

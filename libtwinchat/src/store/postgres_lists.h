@@ -11,22 +11,20 @@
 #include <vector>
 
 #include "store/postgres_transactions.h"
+#include "twinchat/records.h"
 
 namespace twinchat::postgres {
 
-// How many rows there are.
-struct RowCounts {
-  std::int64_t sessions = 0;
-  std::int64_t messages = 0;
-};
+// How many there are: exact but for what others deleted lately, see ListKeeper. Looks at the newest
+// rows alone.
+Totals count_rows(Connection& connection);
 
-// Exact but for what others deleted lately; see ListKeeper. Looks at the newest rows alone.
-RowCounts count_rows(Connection& connection);
+// What is to be taken out of the counts with these sessions, whose rows are locked.
+std::int64_t counted_leads(Connection& connection, const std::vector<std::int64_t>& sessions);
 
-// Takes rows that are about to be deleted, or were, out of the counts. The last lock that a
-// transaction takes.
+// Takes rows that were deleted out of the counts. The last lock that a transaction takes.
 void uncount(Connection& connection, const std::vector<std::int64_t>& sessions,
-             const std::vector<std::int64_t>& messages);
+             const std::vector<std::int64_t>& messages, std::int64_t leads);
 
 // Counts these sessions anew, but for those that somebody else is changing at this moment: a
 // transaction of its own.
@@ -79,6 +77,7 @@ class ListKeeper {
   void compare_next(const State& now);
   bool compare(std::int64_t from, std::int64_t most, std::int64_t& last);
   void settle(const State& now);
+  void settle_leads();
   void count_all(const State& now);
   void vacuum();
   void run(std::stop_token stop);
@@ -97,6 +96,7 @@ class ListKeeper {
   // The thread's.
   std::int64_t compared_ = 0;  // sessions up to this id
   Clock::time_point counted_ = Clock::now();
+  Clock::time_point next_vacuum_ = Clock::now();
 
   std::atomic<bool> wants_vacuum_{false};
   std::mutex wake_mutex_;

@@ -125,25 +125,31 @@ constexpr std::array kCreateConsents{
 // transaction of the message. Rows that another program's writing left out or behind are put right
 // by Records; `twinchat_index` says up to which ids it has looked for such.
 // It also says how many rows there are up to those ids: what lies behind them is counted by whoever
-// asks, so that no message waits for a counter.
+// asks, so that no message waits for a counter. `leads` counts the rows with "lead_counted"; those
+// with "lead_differs", which are few, are what it lacks.
 constexpr std::array kCreateLists{
     R"sql(CREATE TABLE "twinchat_session" (
   "id" bigint NOT NULL PRIMARY KEY REFERENCES "chat_chatsession" ("id") ON DELETE CASCADE,
   "updated_at" timestamp with time zone NOT NULL,
   "is_lead" boolean NOT NULL,
   "message_count" bigint NOT NULL,
-  "last_message" bigint NULL))sql",
+  "last_message" bigint NULL,
+  "lead_counted" boolean NOT NULL DEFAULT false,
+  "lead_differs" boolean NOT NULL GENERATED ALWAYS AS ("is_lead" <> "lead_counted") STORED))sql",
     R"sql(CREATE INDEX "twinchat_session_updated" ON "twinchat_session" ("updated_at", "id"))sql",
     R"sql(CREATE INDEX "twinchat_session_messages" ON "twinchat_session" ("message_count", "id"))sql",
     R"sql(CREATE INDEX "twinchat_session_lead" ON "twinchat_session" ("updated_at", "id")
   WHERE "is_lead")sql",
+    R"sql(CREATE INDEX "twinchat_session_lead_differs" ON "twinchat_session" ("id")
+  WHERE "lead_differs")sql",
     R"sql(CREATE TABLE "twinchat_index" (
   "id" integer NOT NULL PRIMARY KEY CHECK ("id" = 1),
   "last_session" bigint NOT NULL,
   "last_message" bigint NOT NULL,
   "sessions" bigint NOT NULL,
-  "messages" bigint NOT NULL))sql",
-    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0, 0, 0))sql",
+  "messages" bigint NOT NULL,
+  "leads" bigint NOT NULL))sql",
+    R"sql(INSERT INTO "twinchat_index" VALUES (1, 0, 0, 0, 0, 0))sql",
     R"sql(CREATE TABLE "twinchat_statistics" (
   "day" date NOT NULL PRIMARY KEY,
   "figures" text NOT NULL))sql"};
@@ -229,7 +235,7 @@ constexpr char kSetVersion[] = "UPDATE twinchat_schema SET version = $1 WHERE pa
 // Tables that are in use are not to be waited for with everybody else waiting behind us.
 constexpr char kWaitShortly[] = "SET LOCAL lock_timeout = '4s'";
 
-// --- Indexes on Django's tables
+// --- Indexes that come later
 
 struct Index {
   const char* name;
@@ -239,8 +245,9 @@ struct Index {
   bool trigrams = false;
 };
 
-// They make lists and searches fast and nothing else depends on them. The first is for histories,
-// and what foreign keys of a distributed table can go to.
+// They make lists and searches fast and nothing else depends on them. Most are on Django's tables,
+// which may be large. The first is for histories, and what foreign keys of a distributed table can
+// go to.
 constexpr std::array kIndexes{
     Index{"twinchat_message_session", "chat_message",
           R"sql("twinchat_message_session" ON "chat_message" ("session_id", "id"))sql", true},
@@ -255,6 +262,12 @@ constexpr std::array kIndexes{
     Index{"twinchat_session_phone", "chat_chatsession",
           R"sql("twinchat_session_phone" ON "chat_chatsession"
   (regexp_replace(coalesce("user_phone", ''), '[^0-9]', '', 'g')) WHERE "user_phone" <> '')sql"},
+    Index{"twinchat_turn_feedback", "twinchat_turn",
+          R"sql("twinchat_turn_feedback" ON "twinchat_turn" ("feedback", "id")
+  WHERE "feedback" <> 0)sql"},
+    Index{"twinchat_turn_feedback_at", "twinchat_turn",
+          R"sql("twinchat_turn_feedback_at" ON "twinchat_turn" ("feedback_at", "feedback")
+  WHERE "feedback" <> 0)sql"},
     Index{"twinchat_session_trigrams", "chat_chatsession",
           R"sql("twinchat_session_trigrams" ON "chat_chatsession" USING gin
   ("session_id" gin_trgm_ops, "user_name" gin_trgm_ops, "user_email" gin_trgm_ops,

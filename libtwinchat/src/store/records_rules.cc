@@ -16,6 +16,48 @@ constexpr std::chrono::hours kDayIsSettledAfter{1};
 Records::~Records() = default;
 Accounts::~Accounts() = default;
 
+Erased Records::erase_expired(const ExpiredQuery& which, const AuditEntry& audit) {
+  SessionQuery query;
+  query.updated.before = which.before;
+  query.leads_only = which.leads;
+  query.sort = {{SessionOrder::kUpdated, false}};
+  std::vector<std::string> ids;
+  do {
+    const Page<SessionRow> page = sessions(query);
+    for (const SessionRow& row : page.rows) {
+      if (ids.size() < which.limit && has_expired(row.session, which)) {
+        ids.push_back(row.session.session_id);
+      }
+    }
+    query.cursor = page.next;
+  } while (ids.size() < which.limit && !query.cursor.empty());
+  std::erase_if(ids, [&](const std::string& id) {
+    const std::optional<SessionRow> row = session(id);
+    return !row || !has_expired(row->session, which);
+  });
+  if (ids.empty()) return {};
+  Erased expected;
+  expected.sessions = static_cast<std::int64_t>(ids.size());
+  for (const std::string& id : ids)
+    expected.messages += session(id).value_or(SessionRow()).message_count;
+  return erase(ids, with_counts(audit, expected));
+}
+
+bool Records::take_lease(const std::string&, const std::string&, Timestamp, Timestamp) {
+  return true;
+}
+
+bool has_expired(const Session& session, const ExpiredQuery& which) {
+  return session.updated_at < which.before && is_lead(session.user) == which.leads;
+}
+
+AuditEntry with_counts(const AuditEntry& audit, const Erased& erased) {
+  AuditEntry entry = audit;
+  entry.detail += std::to_string(erased.sessions) + " sessions, " +
+                  std::to_string(erased.messages) + " messages";
+  return entry;
+}
+
 bool is_lead(const UserDetails& user) noexcept {
   return (user.email && !user.email->empty()) || (user.phone && !user.phone->empty());
 }
@@ -126,7 +168,7 @@ std::string figures_text(const DayStatistics& day) {
   figures.insert(figures.end(), day.turns.begin(), day.turns.end());
   figures.insert(figures.end(),
                  {day.usage.prompt_tokens, day.usage.cached_tokens, day.usage.output_tokens,
-                  day.usage.thought_tokens, day.usage.total_tokens});
+                  day.usage.thought_tokens, day.usage.total_tokens, day.liked, day.disliked});
   if (day.latency) {
     for (const auto value : {day.latency->p50, day.latency->p90, day.latency->p99}) {
       figures.push_back(value.count());
@@ -148,7 +190,7 @@ std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::
     figures.push_back(figure);
     at = next + 1;
   }
-  if (figures.size() != 18 && figures.size() != 21) return std::nullopt;
+  if (figures.size() != 20 && figures.size() != 23) return std::nullopt;
   DayStatistics found;
   found.day = day;
   auto next = figures.begin();
@@ -159,7 +201,7 @@ std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::
   for (std::int64_t& value : found.turns) value = *next++;
   for (std::int64_t* value :
        {&found.usage.prompt_tokens, &found.usage.cached_tokens, &found.usage.output_tokens,
-        &found.usage.thought_tokens, &found.usage.total_tokens}) {
+        &found.usage.thought_tokens, &found.usage.total_tokens, &found.liked, &found.disliked}) {
     *value = *next++;
   }
   if (next != figures.end()) {
@@ -173,6 +215,7 @@ std::vector<TurnStatus> statuses_of(const TurnQuery& query) {
   static const std::vector<TurnStatus> kListed{TurnStatus::kTruncated, TurnStatus::kBlocked,
                                                TurnStatus::kEmpty,     TurnStatus::kFailed,
                                                TurnStatus::kCancelled, TurnStatus::kInterrupted};
+  if (query.feedback != Feedback::kNone) return query.statuses;
   for (const TurnStatus status : query.statuses) {
     if (std::find(kListed.begin(), kListed.end(), status) == kListed.end()) {
       throw Error(ErrorCode::kInvalidArgument, "There is no list of turns of that status.");

@@ -1,6 +1,7 @@
 """The code that Markdown shows is cut from files that CI compiles and runs.
 
-In the source, `// shown: NAME` begins a piece and `// shown: end` ends it. In the Markdown,
+In the source, the comment `// shown: NAME` (or `<!-- ... -->`, `/* ... */`, as the language has it)
+begins a piece and `// shown: end` ends it. In the Markdown,
 `<!-- shown: FILE NAME -->` stands before the block; FILE is relative to the project's root.
 
     shown_code.py ROOT MARKDOWN...      writes the pieces into the blocks
@@ -11,8 +12,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-PIECE = re.compile(r"^ *// shown: (?!end$)(\S+)\n(.*?)^ *// shown: end$", re.M | re.S)
-BLOCK = re.compile(r"^<!-- shown: (\S+) (\S+) -->\n```(?:cpp|c)\n(.*?)^```$", re.M | re.S)
+LANGUAGES = "cpp|c|html|js|css"
+COMMENT = r"^ *(?://|<!--|/\*) shown: {}(?: -->| \*/)?"
+PIECE = re.compile(COMMENT.format(r"(?!end\b)(\S+)") + r"\n(.*?)" + COMMENT.format("end") + "$",
+                   re.M | re.S)
+BLOCK = re.compile(rf"^<!-- shown: (\S+) (\S+) -->\n```(?:{LANGUAGES})\n(.*?)^```$", re.M | re.S)
 
 
 def piece(root, file, name):

@@ -179,5 +179,40 @@ TEST_CASE("JSON is written compact, as UTF-8, and never fails on broken text") {
   CHECK(to_text(Json("a\xFF")) == "\"a\xEF\xBF\xBD\"");
 }
 
+TEST_CASE(
+    "Whole numbers, choices and flags are read, and what is none of them is told by its field") {
+  const Json good = parse(R"({"n": 7, "text": "-8", "up": "up", "none": null, "yes": true})");
+  BodyFields fields(good);
+  CHECK(fields.required_integer("n") == 7);
+  CHECK(fields.required_integer("text") == -8);
+  CHECK(fields.required_choice("up", {"up", "down"}) == "up");
+  CHECK(fields.required_choice("none", {"up", "down"}) == std::nullopt);
+  CHECK(fields.optional_flag("yes"));
+  CHECK_FALSE(fields.optional_flag("none"));
+  CHECK_FALSE(fields.optional_flag("absent"));
+  CHECK_NOTHROW(fields.check());
+
+  const Json bad = parse(R"({"float": 1.5, "large": 1e30, "word": "1x", "list": [1], "null": null,
+                             "choice": "best", "number": 1, "flag": "true"})");
+  BodyFields wrong(bad);
+  for (const char* name : {"float", "large", "word", "list", "null", "absent"}) {
+    CHECK(wrong.required_integer(name) == 0);
+  }
+  wrong.required_choice("choice", {"up", "down"});
+  wrong.required_choice("number", {"up", "down"});
+  wrong.required_choice("missing", {"up", "down"});
+  wrong.optional_flag("flag");
+  const Json told = refusal_of([&] { wrong.check(); }).body;
+  for (const char* name : {"float", "large", "word", "list"}) {
+    CHECK(told[name] == Json{"A valid integer is required."});
+  }
+  CHECK(told["null"] == Json{"This field may not be null."});
+  CHECK(told["absent"] == Json{"This field is required."});
+  CHECK(told["choice"] == Json{"Not a valid choice."});
+  CHECK(told["number"] == Json{"Not a valid choice."});
+  CHECK(told["missing"] == Json{"This field is required."});
+  CHECK(told["flag"] == Json{"Must be a valid boolean."});
+}
+
 }  // namespace
 }  // namespace twinchat::server

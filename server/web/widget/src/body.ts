@@ -31,11 +31,7 @@ function build(part: Part, allowed: LinkRule, new_window: string): globalThis.No
   if (tag === "table") {
     return h("div", { class: "scroll", tabindex: 0 }, h("table", {}, h("tbody", {}, ...inside)));
   }
-  const element = h(
-    tag,
-    { dir: /^(p|h3|li|t[dh])$/.test(tag) && "auto", start: start !== 1 && start },
-    ...inside,
-  );
+  const element = h(tag, { start: start !== 1 && start }, ...inside);
   // What scrolls by itself is reached by keyboard.
   if (tag === "pre") element.tabIndex = 0;
   return element;
@@ -82,7 +78,12 @@ export class Body {
     }
     const end = settled(this.text, this.done.length);
     const make = (text: string) =>
-      parseMarkdown(text).map((part) => build(part, this.allowed, this.new_window));
+      parseMarkdown(text).map((part) => {
+        const block = build(part, this.allowed, this.new_window);
+        // Each block runs the way of its own first letter; a list is one.
+        if (block instanceof HTMLElement && block.localName !== "pre") block.dir = "auto";
+        return block;
+      });
     if (end > this.done.length) {
       this.tail.before(...make(this.text.slice(this.done.length, end)));
       this.done = this.text.slice(0, end);

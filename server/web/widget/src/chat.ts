@@ -749,6 +749,12 @@ export class Chat {
   private say(banner: keyof Texts | undefined): void {
     this.banner = banner;
     this.watcher.state();
+    // Good to know, and then not any more.
+    if (banner === "thanks" || banner === "withdrawn") {
+      setTimeout(() => {
+        if (this.banner === banner) this.say(undefined);
+      }, 6000);
+    }
   }
 
   private posted = 0;

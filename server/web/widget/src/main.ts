@@ -59,7 +59,7 @@ class Twinchat {
 
   translate(language: string, texts: Partial<Texts>): void {
     translate(language, texts);
-    this.setLanguage(language);
+    this.#view.speak();
   }
 
   on(name: EventName, listener: Listener): () => void {

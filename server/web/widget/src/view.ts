@@ -37,6 +37,10 @@ export class View {
   private is_open = false;
   // The end of the conversation is followed.
   private pinned = true;
+  // What had the focus before it was opened.
+  private before: Element | null = null;
+  private scroll_top = 0;
+  private readonly sizes = new ResizeObserver(() => this.follow());
   private step: Step | undefined;
   private clock: ReturnType<typeof setInterval> | undefined;
 
@@ -108,8 +112,10 @@ export class View {
   open(focus = true): void {
     if (!this.is_open) {
       this.is_open = true;
+      this.before = document.activeElement;
       this.remember();
       this.drawState();
+      this.measure();
       this.follow();
       this.tell("open");
       void this.chat.start().then(() => this.looked());
@@ -123,7 +129,8 @@ export class View {
     this.is_open = false;
     this.remember();
     this.drawState();
-    if (inside) this.launcher.focus();
+    const back = this.launcher.isConnected ? this.launcher : this.before;
+    if (inside && back instanceof HTMLElement) back.focus();
     this.tell("close");
   }
 
@@ -143,15 +150,22 @@ export class View {
     this.texts = textsOf(this.language);
   }
 
-  speak(language: string): void {
+  speak(language = this.options.language): void {
     this.learn(language);
+    const { activeElement } = this.root;
     this.build();
     this.drawList();
     this.drawState();
+    if (!activeElement) return;
+    const same = [activeElement.localName, ...activeElement.classList].join(".");
+    const again = this.root.querySelector<HTMLElement>(same);
+    if (again) again.focus();
+    else this.focus();
   }
 
   destroy(): void {
     this.off.abort();
+    this.sizes.disconnect();
     clearInterval(this.clock);
     this.chat.destroy();
     this.host.remove();
@@ -191,7 +205,7 @@ export class View {
       this.is_open ? this.close() : this.open(),
     );
     this.launcher.append(this.badge);
-    this.title = h(this.inline ? "h1" : "h2", { id: "title" }, texts.title);
+    this.title = h(this.options.page ? "h1" : "h2", { id: "title" }, texts.title);
     this.earlier = h(
       "button",
       { class: "quiet", type: "button", onclick: () => this.loadEarlier() },
@@ -217,7 +231,7 @@ export class View {
       this.follow();
     });
     this.newest.hidden = true;
-    this.banner = h("div", { class: "banner", role: "status" });
+    this.banner = h("div", { class: "banner", role: "status", dir: "auto" });
     this.live = h("div", { class: "hidden", role: "status" });
     this.asked = h("div", { class: "asked" });
     this.input = h("textarea", {
@@ -251,13 +265,13 @@ export class View {
       this.input,
       this.send,
     );
-    this.notice = h("p", { class: "notice" });
+    this.notice = h("p", { class: "notice", dir: "auto" });
     const restart = button("restart", texts.restart, "restart", () => {
       this.chat.askToRestart();
       this.focus();
     });
     this.panel = h(
-      this.inline ? "main" : "section",
+      this.options.page ? "main" : "section",
       {
         class: "panel",
         ...(this.inline ? {} : { role: "dialog" }),
@@ -283,10 +297,9 @@ export class View {
       !this.inline && this.options.launcher && this.launcher,
       this.live,
     );
-    this.log.addEventListener("scroll", () => {
-      this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 48;
-      this.newest.hidden = this.pinned;
-    });
+    this.log.addEventListener("scroll", () => this.scrolled());
+    this.sizes.disconnect();
+    for (const element of [this.list, this.log]) this.sizes.observe(element);
     this.dress();
     this.root.append(this.frame);
     this.measure();
@@ -307,7 +320,6 @@ export class View {
         onchange: () => {
           this.chat.choose(select.value);
           this.speak(select.value);
-          this.root.querySelector("select")?.focus();
         },
       },
       ...codes.map((code) =>
@@ -329,7 +341,12 @@ export class View {
 
   // The server's texts have come.
   private settled(): void {
-    this.speak(this.options.language);
+    const { language } = this;
+    this.learn(this.options.language);
+    if (this.language !== language) return this.speak();
+    const languages = this.languages();
+    if (languages) this.title.after(languages);
+    this.drawBegin();
   }
 
   private serverLanguage(): string {
@@ -424,6 +441,15 @@ export class View {
     return new Body(allowed, this.texts.new_window, () => this.follow());
   }
 
+  // Only who scrolls back leaves the end: heights change by themselves as well.
+  private scrolled(): void {
+    const { scrollHeight, scrollTop, clientHeight } = this.log;
+    if (scrollHeight - scrollTop - clientHeight < 48) this.pinned = true;
+    else if (scrollTop < this.scroll_top) this.pinned = false;
+    this.scroll_top = scrollTop;
+    this.newest.hidden = this.pinned;
+  }
+
   private follow(): void {
     if (this.pinned) this.log.scrollTop = this.log.scrollHeight;
   }
@@ -459,7 +485,7 @@ export class View {
       h("div", { class: "bubble" }, body.element),
       foot,
     );
-    const shown: Shown = { element, body, foot, item: { ...item, text: "" } };
+    const shown: Shown = { element, body, foot, item: { ...item, text: "", writing: false } };
     this.shown.set(item.key, shown);
     // What one has just sent is looked at.
     if (!item.bot) this.pinned = true;
@@ -722,12 +748,19 @@ export class View {
   }
 
   private async loadEarlier(): Promise<void> {
-    const { scrollHeight, scrollTop } = this.log;
+    const { log } = this;
+    const first = this.list.firstElementChild;
+    const top = () => first?.getBoundingClientRect().top ?? 0;
+    const before = top();
     this.pinned = false;
     await this.chat.earlier();
-    // What was seen stays where it was.
-    this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
-    if (this.earlier.hidden) this.log.focus();
+    // What was seen stays where it was, also while the heights above it become known.
+    const stay = (frames: number) => {
+      log.scrollTop += top() - before;
+      if (frames > 0) requestAnimationFrame(() => stay(frames - 1));
+    };
+    stay(3);
+    if (this.earlier.hidden) log.focus();
   }
 
   private looked(): void {
