@@ -205,6 +205,10 @@ test('What was said before comes page by page, and what was read stays in its pl
   const before = () => page.getByRole('button', { name: 'Earlier messages' });
   const seen = log(page).getByText('line 81', { exact: true });
   await before().scrollIntoViewIfNeeded();
+  // What is not on the screen has no height of its own before it is.
+  await page.evaluate(async () => {
+    for (let at = 0; at < 10; ++at) await new Promise(requestAnimationFrame);
+  });
   const { y } = await seen.boundingBox();
   await before().click();
   await log(page).getByText('line 31', { exact: true }).waitFor({ state: 'attached' });

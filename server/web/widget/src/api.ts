@@ -1,43 +1,16 @@
 // The server's side of the chat: its routes, and what can go wrong on the way to them.
-import { EventParser } from "./sse.ts";
+import { EventParser } from "twinchat-client/events.ts";
+import type { components } from "twinchat-client/schema.ts";
 
-export type FieldName = "name" | "email" | "phone";
-export type Details = Partial<Record<FieldName, string>>;
-export type Feedback = "up" | "down" | null;
-
-export interface ServerTexts {
-  title: string;
-  welcome: string;
-  consent: string;
-  quick_actions: { label: string; message: string }[];
-}
-
-export interface Settings {
-  texts: Record<string, ServerTexts>;
-  default_language: string;
-  details: {
-    when: "before_first_answer" | "after_first_answer" | "never";
-    fields: { name: FieldName; required: boolean; pattern: string | null }[];
-  };
-  consent: { required: boolean; version: string; link: string | null } | null;
-  feedback: boolean;
-  max_message_length: number;
-}
-
-export interface StoredMessage {
-  id: number;
-  content: string;
-  is_bot: boolean;
-  created_at: string;
-  feedback?: Feedback;
-  status?: string;
-}
-
+type Schemas = components["schemas"];
+export type ServerTexts = Schemas["WidgetTexts"];
+export type Settings = Schemas["WidgetSettings"];
+export type StoredMessage = Schemas["HistoryMessage"];
 // An answer as the stream's last event brings it.
-export interface Done {
-  bot_response: string;
-  status: string;
-}
+export type Done = Pick<Schemas["DoneEvent"], "bot_response" | "status">;
+export type FieldName = Settings["details"]["fields"][number]["name"];
+export type Details = Partial<Record<FieldName, string>>;
+export type Feedback = Schemas["StoredFeedback"]["value"];
 
 export interface Question {
   session_id: string;
@@ -135,11 +108,13 @@ export class Api {
         watch = setTimeout(give_up, silence_ms);
         on.alive();
         for (const { id, event, data } of parser.add(decoder.decode(value, { stream: true }))) {
-          const body = JSON.parse(data);
           if (event === "session") on.begin();
-          else if (event === "delta") on.text(body.text, id);
-          else if (event === "done") return body;
-          else if (event === "error") throw new ApiError(body.http_status, body, body.retry_after);
+          else if (event === "delta") on.text((data as Schemas["DeltaEvent"]).text, id);
+          else if (event === "done") return data as Done;
+          else if (event === "error") {
+            const { http_status, retry_after, ...body } = data as Schemas["ErrorEvent"];
+            throw new ApiError(http_status, body, retry_after);
+          }
         }
       }
     } finally {
