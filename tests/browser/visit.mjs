@@ -38,7 +38,7 @@ test('A whole visit: from the first click to the second answer, and all of it is
 
   await programs.script({
     chunks: ['It turns **food**', ' into\n\n1. heat\n2. work'],
-    chunk_ms: 700,
+    chunk_ms: 1500,
   });
   await page.getByRole('button', { name: 'What is metabolism?' }).click();
   // The first words are there while the rest is still made.
@@ -173,7 +173,7 @@ test('Answers that come while it is closed are counted on the button', async () 
   const { page } = await visitor();
   await page.goto(address);
   await open(page);
-  await programs.script({ chunks: ['Wait', ' for it'], chunk_ms: 800 });
+  await programs.script({ chunks: ['Wait', ' for it'], chunk_ms: 1500 });
   await say(page, 'Unread');
   await log(page).getByText('Wait', { exact: true }).waitFor();
   await page.keyboard.press('Escape');
