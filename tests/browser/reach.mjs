@@ -264,7 +264,7 @@ test('Nothing moves for those who want it still', async () => {
   ]) {
     const { page } = await visitor({ reducedMotion });
     await page.goto(`${url}/`);
-    await programs.script({ text: 'Done.', latency_ms: 1500 });
+    await programs.script({ text: 'Never.', latency_ms: 60_000 });
     await say(page, 'Wait');
     await page.locator('twinchat-widget .waiting').waitFor();
     const count = await page.evaluate(() => {
@@ -272,6 +272,7 @@ test('Nothing moves for those who want it still', async () => {
       return root.getAnimations().filter(({ animationName }) => animationName === 'wait').length;
     });
     assert.equal(count, moving, reducedMotion);
-    await shows(page, ['you: Wait', 'bot: Done.']);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await settled(page);
   }
 });

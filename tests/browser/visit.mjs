@@ -38,7 +38,7 @@ test('A whole visit: from the first click to the second answer, and all of it is
 
   await programs.script({
     chunks: ['It turns **food**', ' into\n\n1. heat\n2. work'],
-    chunk_ms: 700,
+    chunk_ms: 1500,
   });
   await page.getByRole('button', { name: 'What is metabolism?' }).click();
   // The first words are there while the rest is still made.
@@ -173,7 +173,7 @@ test('Answers that come while it is closed are counted on the button', async () 
   const { page } = await visitor();
   await page.goto(address);
   await open(page);
-  await programs.script({ chunks: ['Wait', ' for it'], chunk_ms: 800 });
+  await programs.script({ chunks: ['Wait', ' for it'], chunk_ms: 1500 });
   await say(page, 'Unread');
   await log(page).getByText('Wait', { exact: true }).waitFor();
   await page.keyboard.press('Escape');
@@ -205,6 +205,10 @@ test('What was said before comes page by page, and what was read stays in its pl
   const before = () => page.getByRole('button', { name: 'Earlier messages' });
   const seen = log(page).getByText('line 81', { exact: true });
   await before().scrollIntoViewIfNeeded();
+  // What is not on the screen has no height of its own before it is.
+  await page.evaluate(async () => {
+    for (let at = 0; at < 10; ++at) await new Promise(requestAnimationFrame);
+  });
   const { y } = await seen.boundingBox();
   await before().click();
   await log(page).getByText('line 31', { exact: true }).waitFor({ state: 'attached' });
