@@ -88,7 +88,6 @@ bool LiveConversations::look(Watched& watched) {
     return false;
   }
   watched.session = std::move(details);
-  const bool first = watched.turns.empty();
   for (const Utterance& one : records_.conversation(watched.session_id, 0, kWindow)) {
     const std::int64_t id = one.message.id;
     Json turn = one.turn ? to_json_of_turn(*one.turn) : Json(nullptr);
@@ -96,9 +95,8 @@ bool LiveConversations::look(Watched& watched) {
       if (!watched.events->send("message", to_json(one), id)) return false;
       watched.after = id;
     } else if (const auto shown = watched.turns.find(id);
-               (shown == watched.turns.end() && !first && one.turn) ||
-               (shown != watched.turns.end() && shown->second != turn) ||
-               (first && one.turn && one.turn->status == TurnStatus::kPending)) {
+               one.turn && (shown == watched.turns.end() || shown->second != turn)) {
+      // At first all of them: which have changed since the client has looked is not known.
       Json event = turn;
       event["user_message_id"] = id;
       if (!watched.events->send("turn", event, watched.after)) return false;

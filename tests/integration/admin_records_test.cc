@@ -252,6 +252,37 @@ TEST_CASE("New messages appear in a conversation that is open", "[storage]") {
   CHECK(events == std::set<std::string>{"gone", "message", "session"});
 }
 
+TEST_CASE("What a visitor thinks of an answer appears in a conversation that is open") {
+  Fixture admin;
+  const std::string id = admin.chat(Json::object(), {"q1", "q2"});
+  const Json messages = admin.server.session(id)["messages"];
+  const auto think = [&](int message, const char* value) {
+    const Json body = {
+        {"session_id", id}, {"message_id", messages[message]["id"]}, {"value", value}};
+    REQUIRE(admin.server.post("/api/chat/feedback/", body.dump()).status == 200);
+  };
+  // Between the look at the conversation and the beginning of the stream.
+  think(1, "up");
+  std::string text;
+  bool disliked = false;
+  HttpClient client(admin.server.base_url());
+  const std::string path = kSessions + id + "/events/?after=" + messages[3]["id"].dump();
+  client.stream("GET", path, {{"Cookie", admin.boss.cookie()}}, "", [&](std::string_view piece) {
+    text += piece;
+    if (!disliked && text.find(R"("feedback":"up")") != std::string::npos) {
+      disliked = true;
+      think(3, "down");
+    }
+    return text.find(R"("feedback":"down")") == std::string::npos;
+  });
+  for (const StreamEvent& event : events_of(text)) {
+    CHECK(event.event == "turn");
+    const Json turn = Json::parse(event.data);
+    if (turn.at("feedback") == "up") CHECK(turn.at("user_message_id") == messages[0]["id"]);
+    if (turn.at("feedback") == "down") CHECK(turn.at("user_message_id") == messages[2]["id"]);
+  }
+}
+
 TEST_CASE("A live conversation ends with the log-in", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1"});
