@@ -259,7 +259,7 @@ Application::~Application() {
     std::unique_lock alone(running_);
     closed_ = true;
   }
-  if (admin_) admin_->stop_streams();
+  admin_->stop_streams();
   // The workers still run: the turns are finished on them.
   assistant_.reset();
 }

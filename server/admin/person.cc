@@ -13,6 +13,16 @@ namespace {
 
 constexpr std::size_t kDeletedAtOnce = 25;
 
+Json turns_json(Store& store, const std::string& session_id) {
+  Json all = Json::array();
+  for (const Turn& turn : store.turns(session_id, SIZE_MAX)) {
+    Json shown = to_json_of_turn(turn);
+    shown["user_message_id"] = turn.user_message.id;
+    all.push_back(std::move(shown));
+  }
+  return all;
+}
+
 Json history_json(Accounts& accounts, const std::string& session_id) {
   Json all = Json::array();
   AuditQuery query{.object_id = session_id, .limit = 1'000};
@@ -41,6 +51,7 @@ Json person_json(Store& store, Records& records, Accounts& accounts,
     if (!row) continue;
     Json session = to_json(row->session, {});
     session["messages"] = to_json(store.messages(id, {}), store.answered_turns(id, 0, INT64_MAX));
+    session["turns"] = turns_json(store, id);
     session["consents"] = to_json(store.consents(id));
     session["history"] = history_json(accounts, id);
     sessions.push_back(std::move(session));

@@ -10,8 +10,8 @@ namespace twinchat::server {
 
 // What a person may ask for, whoever carries it out: the admin's routes or a command.
 
-// Everything of those sessions, as a file to hand out: details, messages with their turns,
-// consents, and what was done to them by whom. Of the log the addresses of operators are left out.
+// Everything of those sessions, as a file to hand out: details, messages, turns, consents,
+// and what was done to them by whom. Of the log the addresses of operators are left out.
 Json person_json(Store& store, Records& records, Accounts& accounts,
                  const std::vector<std::string>& session_ids, Timestamp now);
 

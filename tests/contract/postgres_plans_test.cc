@@ -148,6 +148,8 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
   failed.turn_id = store.begin_turn(new_turn("silent", "q")).turn.id;
   failed.status = TurnStatus::kFailed;
   store.finish_turn(failed);
+  const Turn disliked = whole_turn(store, "silent", "q", "a");
+  store.set_feedback("silent", disliked.answer->id, Feedback::kDown, recently);
 
   std::vector<std::pair<std::string, std::function<void()>>> asked;
   const auto ask_sessions = [&](const std::string& what, SessionQuery query) {
@@ -197,6 +199,15 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
   asked.emplace_back("session", [&] { records.session(id); });
   asked.emplace_back("conversation", [&] { records.conversation(id, 0, 200); });
   asked.emplace_back("turns that went wrong", [&] { records.turns({}); });
+  asked.emplace_back("answers with a thumb down",
+                     [&] { records.turns({.feedback = Feedback::kDown}); });
+  asked.emplace_back("what is thought of many answers", [&] {
+    std::vector<std::int64_t> answers;
+    for (const MessageRow& row : records.messages({.limit = 500}).rows) {
+      answers.push_back(row.message.id);
+    }
+    records.feedback(answers);
+  });
   asked.emplace_back("a person by e-mail",
                      [&] { records.sessions_of({.email = "visitor777@mail.example"}); });
   asked.emplace_back("a person by phone", [&] { records.sessions_of({.phone = "15550000777"}); });

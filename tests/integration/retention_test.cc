@@ -77,7 +77,9 @@ TEST_CASE(
   CHECK(session.at("user_name") == "Jane");
   REQUIRE(session.at("messages").size() == 2);
   CHECK(session.at("messages").at(0).at("content") == "mangos?");
-  CHECK(session.at("messages").at(0).at("turn").at("status") == "complete");
+  REQUIRE(session.at("turns").size() == 1);
+  CHECK(session.at("turns").at(0).at("status") == "complete");
+  CHECK(session.at("turns").at(0).at("user_message_id") == session.at("messages").at(0).at("id"));
   CHECK(session.at("consents").empty());
   CHECK(session.at("history").empty());
   CHECK(bytes_of(server.folder() / "jane.json").find("papayas") == std::string::npos);

@@ -198,6 +198,11 @@ bool SqlError::is_permanent() const noexcept {
 
 // --- Texts
 
+std::string libpq_version() {
+  const int number = PQlibVersion();
+  return std::to_string(number / 10'000) + "." + std::to_string(number % 10'000);
+}
+
 bool is_storable(std::string_view text) noexcept {
   return text.find('\0') == text.npos && count_code_points(text).has_value();
 }

@@ -51,6 +51,9 @@ class SqlError : public Error {
   bool lost_ = false;
 };
 
+// Of the libpq that is loaded, "15.14".
+std::string libpq_version();
+
 // Whether PostgreSQL can hold the text: UTF-8 without a NUL character.
 bool is_storable(std::string_view text) noexcept;
 

@@ -14,7 +14,7 @@
 #include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
-#include "store/postgres_statements.h"
+#include "store/postgres_store_sql.h"
 #include "store/postgres_transactions.h"
 #include "store/process_owner.h"
 #include "store/turn_rules.h"
@@ -111,9 +111,9 @@ constexpr char kTryWriting[] =
     "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0) ON CONFLICT (part) DO NOTHING";
 constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
 
-constexpr char kConsents[] =
-    "SELECT id, version, language, text, given_at, withdrawn_at FROM twinchat_consent WHERE "
-    "session_id = (SELECT id FROM chat_chatsession WHERE session_id = $1) ORDER BY id";
+constexpr char kConsents[] = "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+                             " FROM twinchat_consent WHERE session_id = (SELECT id FROM "
+                             "chat_chatsession WHERE session_id = $1) ORDER BY id";
 constexpr char kInsertConsent[] =
     "INSERT INTO twinchat_consent (session_id, version, language, text, given_at) VALUES ($1, $2, "
     "$3, $4, $5) RETURNING id";
@@ -147,8 +147,7 @@ std::vector<Consent> read_consents(Connection& connection, const std::string& se
   query.bind(session_id);
   std::vector<Consent> consents;
   while (query.step()) {
-    consents.push_back({query.integer(0), query.text(1), query.text(2), query.text(3),
-                        query.time(4), query.optional_time(5)});
+    consents.push_back(read_consent(query));
   }
   return consents;
 }

@@ -1,0 +1,198 @@
+// Databases as every version of the schema left them open with today's library, with all that was
+// in them. fixtures/README.md says how they were made.
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+#include "chance.h"
+#include "process.h"
+#include "sqlite_file.h"
+#include "stores.h"
+#include "temp_dir.h"
+#include "twinchat/backup.h"
+#include "twinchat/database.h"
+#include "wait.h"
+
+namespace twinchat::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Strings = std::vector<std::string>;
+
+// One that no version was released with is left out.
+const std::vector<int> kVersions = {0, 1, 2, 4, 5};
+
+// The newest version there is.
+int newest_version() {
+  const TempDir folder;
+  open_sqlite_store(folder / "new.db");
+  return verify_sqlite(folder / "new.db").schema_version;
+}
+
+void load(int version, const fs::path& file) {
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(file.string() + suffix);
+  SqliteFile(file).exec(
+      bytes_of(fs::path(TWINCHAT_FIXTURES) / ("sqlite_v" + std::to_string(version) + ".sql")));
+}
+
+// Every value of every row of what people wrote or were told, by table. What is derived (the search
+// index), moves by itself (a turn that was left pending) or says which version it is, is left out.
+std::map<std::string, Strings> contents(const fs::path& file) {
+  SqliteFile database(file);
+  std::map<std::string, Strings> found;
+  for (const std::string& table : database.rows(
+           "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
+           "ESCAPE '\\' AND name NOT LIKE 'twinchat\\_session%' ESCAPE '\\' AND name NOT LIKE "
+           "'twinchat\\_message%' ESCAPE '\\' AND name NOT IN ('twinchat_schema', "
+           "'twinchat_index', 'twinchat_changed', 'twinchat_statistics')")) {
+    std::string row;
+    for (const std::string& column : database.rows("SELECT name FROM pragma_table_info('" + table +
+                                                   "') WHERE name NOT LIKE 'feedback%'")) {
+      row += (row.empty() ? "" : " || '|' || ") + std::string("quote(\"") + column + "\")";
+    }
+    found[table] = database.rows(
+        "SELECT " + row + " FROM \"" + table + "\"" +
+        (table == "twinchat_turn" ? " WHERE status NOT IN ('pending', 'interrupted')" : "") +
+        " ORDER BY 1");
+  }
+  return found;
+}
+
+// What was in every table before is there.
+void check_kept(const std::map<std::string, Strings>& before,
+                const std::map<std::string, Strings>& after) {
+  for (const auto& [table, rows] : before) {
+    INFO(table);
+    REQUIRE(after.contains(table));
+    CHECK(after.at(table) == rows);
+  }
+}
+
+TEST_CASE("A database of every schema version is brought up to date with all that is in it") {
+  const int newest = newest_version();
+  CHECK(kVersions.back() + 1 >= newest);  // or a fixture is missing
+  for (const int version : kVersions) {
+    INFO("version " << version);
+    const TempDir folder;
+    const auto file = folder / "chat.db";
+    load(version, file);
+    CHECK(damage(file) == Strings{});
+    CHECK(verify_sqlite(file).schema_version == version);
+    const auto before = contents(file);
+    CHECK(before.at("chat_message").size() == (version == 0 ? 3 : 12));
+    {
+      const Database database = open_sqlite_database(file);
+      REQUIRE(eventually([&] { return database.records->sessions({}).complete; }));
+      check_kept(before, contents(file));
+      CHECK(database.records->sessions({.search = "mangos"}).rows.size() == (version == 0 ? 1 : 2));
+      CHECK(database.records->messages({.search = "papayas"}).rows.size() ==
+            (version == 0 ? 1 : 4));
+      CHECK(database.records->totals().sessions == (version == 0 ? 2 : 3));
+      if (version > 0) {
+        const std::vector<Turn> turns = database.store->turns("first", 100);
+        CHECK(turns.back().status == TurnStatus::kInterrupted);  // it was pending
+        // What can be replayed still is.
+        NewTurn again = new_turn("first", "anything");
+        again.idempotency_key = "key-complete";
+        again.fingerprint = "print";
+        const BegunTurn begun = database.store->begin_turn(again);
+        CHECK(begun.kind == BegunTurn::Kind::kReplayed);
+        CHECK(begun.turn.text().starts_with("answer complete"));
+      }
+      if (version == 0 || version >= 4) {
+        REQUIRE(database.accounts->find_user("boss"));
+        CHECK(database.accounts->find_user(version == 0 ? "boss" : "helper")->permissions ==
+              Strings{"chat.view_chatsession", "chat.view_message"});
+      }
+      if (version >= 5) {
+        CHECK(database.store->consents("first").size() == 1);
+        CHECK(SqliteFile(file).value("SELECT count(*) FROM twinchat_turn WHERE feedback = 'up'") ==
+              "1");
+      }
+      whole_turn(*database.store, "first", "after the upgrade", "answer");
+      CHECK(database.records->sessions({.search = "\"after the upgrade\""}).rows.size() == 1);
+    }
+    const SqliteReport report = verify_sqlite(file);
+    CHECK(report.schema_version == newest);
+    CHECK(report.problems == Strings{});
+  }
+}
+
+TEST_CASE("An upgrade that is killed goes on from where it was, with nothing lost") {
+  const std::uint32_t seed = chance_seed();
+  INFO("TWINCHAT_SEED=" << seed);
+  std::mt19937 random(seed);
+  const int newest = newest_version();
+  const TempDir folder;
+  const auto file = folder / "chat.db";
+  std::map<int, int> left_at;
+  for (int round = 0; round < 16; ++round) {
+    const int version = kVersions[static_cast<std::size_t>(round) % 3];
+    load(version, file);
+    const auto before = contents(file);
+    {
+      Process upgrading({TWINCHAT_STORE_WRITER, "pending", file.string()});
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
+      upgrading.kill();
+      upgrading.wait_exit();
+    }
+    const int left = verify_sqlite(file).schema_version;
+    CAPTURE(round, version, left);
+    CHECK(left >= version);
+    ++left_at[left];
+    const Database database = open_sqlite_database(file);
+    REQUIRE(eventually([&] { return database.records->sessions({}).complete; }));
+    auto after = contents(file);
+    // What the killed program had begun to write.
+    for (const char* table : {"chat_chatsession", "chat_message"}) {
+      std::erase_if(after[table], [&](const std::string& row) {
+        const Strings& rows = before.at(table);
+        return std::find(rows.begin(), rows.end(), row) == rows.end();
+      });
+    }
+    check_kept(before, after);
+    CHECK(verify_sqlite(file).problems == Strings{});
+    CHECK(verify_sqlite(file).schema_version == newest);
+  }
+  for (const auto& [version, times] : left_at) {
+    UNSCOPED_INFO(times << " times left at version " << version);
+  }
+  CHECK_FALSE(left_at.empty());
+}
+
+TEST_CASE("A version that only an unfinished upgrade leaves is brought up to date") {
+  const int newest = newest_version();
+  const TempDir folder;
+  const auto file = folder / "chat.db";
+  // No release left version 3 behind, an upgrade that was killed may have: the fourth's tables
+  // without those of the accounts.
+  load(4, file);
+  SqliteFile(file).exec(
+      "DROP TABLE twinchat_login; DROP TABLE twinchat_token; DROP TABLE twinchat_audit; UPDATE "
+      "twinchat_schema SET version = 3 WHERE part = 'store'");
+  CHECK(verify_sqlite(file).schema_version == 3);
+  { const Database database = open_sqlite_database(file); }
+  CHECK(verify_sqlite(file).schema_version == newest);
+  CHECK(verify_sqlite(file).problems == Strings{});
+}
+
+TEST_CASE("A database of a newer version than this one is refused and left as it was") {
+  const TempDir folder;
+  const auto file = folder / "chat.db";
+  load(5, file);
+  SqliteFile(file).exec("UPDATE twinchat_schema SET version = 1000 WHERE part = 'store'");
+  const std::string before = bytes_of(file);
+  CHECK(code_of([&] { open_sqlite_database(file); }) == ErrorCode::kFailedPrecondition);
+  CHECK(code_of([&] { verify_sqlite(file); }) == ErrorCode::kFailedPrecondition);
+  CHECK(bytes_of(file) == before);
+}
+
+}  // namespace
+}  // namespace twinchat::testing
