@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
 // One that no version was released with is left out.
-const std::vector<int> kVersions = {0, 1, 2, 4, 5};
+const std::vector<int> kVersions = {0, 1, 2, 4, 5, 6};
 
 // The newest version there is.
 int newest_version() {

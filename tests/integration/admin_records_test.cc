@@ -252,7 +252,8 @@ TEST_CASE("New messages appear in a conversation that is open", "[storage]") {
   CHECK(events == std::set<std::string>{"gone", "message", "session"});
 }
 
-TEST_CASE("What a visitor thinks of an answer appears in a conversation that is open") {
+TEST_CASE("What a visitor thinks of an answer appears in a conversation that is open",
+          "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1", "q2"});
   const Json messages = admin.server.session(id)["messages"];
@@ -277,7 +278,7 @@ TEST_CASE("What a visitor thinks of an answer appears in a conversation that is 
   });
   for (const StreamEvent& event : events_of(text)) {
     CHECK(event.event == "turn");
-    const Json turn = Json::parse(event.data);
+    const Json& turn = event.data;
     if (turn.at("feedback") == "up") CHECK(turn.at("user_message_id") == messages[0]["id"]);
     if (turn.at("feedback") == "down") CHECK(turn.at("user_message_id") == messages[2]["id"]);
   }
