@@ -77,7 +77,7 @@ TEST_CASE("A backup made under full writing load holds all that was acknowledged
   const TempDir folder;
   const auto file = folder / "chat.db";
   make_database(file, 8'000'000);
-  Process writer({TWINCHAT_STORE_WRITER, "write", file.string(), "4", "load"});
+  Process writer({TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "4", "load"});
   REQUIRE(eventually([&] { return acknowledged(writer).size() > 100; }));
   for (int round = 0; round < 3; ++round) {
     const auto copy = folder / ("copy" + std::to_string(round) + ".db");
@@ -178,7 +178,7 @@ TEST_CASE("A restored database is the backup, and the replaced one is kept with 
   back_up_sqlite(file, folder / "copy.db");
   {
     // Dies with its writes in the log alone.
-    Process writer({TWINCHAT_STORE_WRITER, "write", file.string(), "1", "later"});
+    Process writer({TWINCHAT_STORE_WRITER, "write", "sqlite:///" + file.string(), "1", "later"});
     REQUIRE(writer.wait_for_line("done "));
     writer.kill();
     writer.wait_exit();
@@ -210,7 +210,7 @@ TEST_CASE("A database that somebody has open is not replaced") {
     return code_of([&] { restore_sqlite(folder / "copy.db", file, moment()); });
   };
   {
-    Process writer({TWINCHAT_STORE_WRITER, "pending", file.string()});
+    Process writer({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
     REQUIRE(writer.wait_for_line("pending"));
     CHECK(refused() == ErrorCode::kFailedPrecondition);
     // Neither has the trying let go of its locks.
