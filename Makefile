@@ -95,13 +95,22 @@ bench: bench-deps
 	cmake -S . -B $(BUILD) $(CMAKE_FLAGS) -DTWINCHAT_BUILD_TESTS=ON -DTWINCHAT_BUILD_BOTH=ON \
 	  $(PYTHON_FLAGS)
 	cmake --build $(BUILD) -j $(JOBS) --target twinchat-server gemini-standin gemini-bench http-load \
-	  admin-bench twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
+	  admin-bench postgres_fixture twinchat_other twinchat_c twinchat_python send-bench-cpp send-bench-c
 	python3 tests/benchmarks/server_bench.py $(BUILD) $(ARGS)
+	python3 tests/benchmarks/scale_bench.py $(BUILD) $(ARGS)
 	folder=$$(mktemp -d)
 	trap 'rm -rf "$$folder"' EXIT
 	DATABASE_URL="sqlite:///$$folder/admin.db" $(BUILD)/server/twinchat-server migrate
 	python3 tests/benchmarks/fill_database.py "$$folder/admin.db"
-	$(BUILD)/tests/benchmarks/admin-bench "$$folder/admin.db"
+	# The server ends with this shell.
+	$(BUILD)/tests/support/postgres_fixture start "$$folder/postgres"
+	read -r postgres _ < "$$folder/postgres"
+	psql -q -d "$$postgres" -c 'CREATE DATABASE bench'
+	postgres="$${postgres%/*}/bench"
+	DATABASE_URL="$$postgres" $(BUILD)/server/twinchat-server migrate
+	python3 tests/benchmarks/fill_postgres.py "$$postgres"
+	$(BUILD)/tests/benchmarks/admin-bench "$$folder/admin.db" "$$postgres"
+	$(BUILD)/tests/support/postgres_fixture stop "$$folder/postgres"
 	# Google's client is measured too, where npm can install it.
 	ctest --test-dir $(BUILD) -R conformance_install --quiet || true
 	$(BUILD)/tests/benchmarks/gemini-bench $(if $(ARGS),--seconds $(ARGS)) \

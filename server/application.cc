@@ -110,14 +110,14 @@ Database open_database(const Settings& settings, bool create, bool take_time) {
   return open_sqlite_database(*file, options);
 }
 
-RetentionRules retention_rules(const Settings& settings) {
-  return {std::chrono::days(settings.retention_days_chats),
-          std::chrono::days(settings.retention_days_leads)};
-}
-
 const ServiceManager& Application::nobody() {
   static const ServiceManager nobody;
   return nobody;
+}
+
+RetentionRules retention_rules(const Settings& settings) {
+  return {std::chrono::days(settings.retention_days_chats),
+          std::chrono::days(settings.retention_days_leads)};
 }
 
 Application::Application(const Settings& settings, const ServiceManager& manager)
@@ -259,7 +259,7 @@ Application::~Application() {
     std::unique_lock alone(running_);
     closed_ = true;
   }
-  if (admin_) admin_->stop_streams();
+  admin_->stop_streams();
   // The workers still run: the turns are finished on them.
   assistant_.reset();
 }

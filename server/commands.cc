@@ -16,6 +16,7 @@
 
 #include "admin/account_commands.h"
 #include "application.h"
+#include "check/check_commands.h"
 #include "config/settings.h"
 #include "log/log.h"
 #include "maintenance/backup_commands.h"
@@ -64,8 +65,12 @@ struct CommandLine {
   bool erase_now = false;
   // Of those about backups.
   BackupCommand backup = {};
+  // Of check and doctor.
+  bool deploy = false;
+  CheckOptions check = {};
+  DoctorOptions doctor = {};
 
-  Settings settings(bool for_serving) const {
+  SettingSources sources() const {
     SettingSources sources;
     sources.flags = flags;
     sources.environment = environment();
@@ -76,6 +81,11 @@ struct CommandLine {
       throw SettingsError(fmt::format("--env-file: {} cannot be read.", env_file));
     }
     sources.env_file_text = text.value_or("");
+    return sources;
+  }
+
+  Settings settings(bool for_serving) const {
+    const SettingSources sources = this->sources();
     set_log_format(log_format(sources));
     Settings settings = load_settings(sources, for_serving);
     spdlog::set_level(spdlog::level::from_str(settings.log_level));
@@ -171,7 +181,19 @@ int migrate(const CommandLine& line) {
   return kOk;
 }
 
+int print(const Report& report) {
+  fmt::print("{}", report.text);
+  return report.good ? kOk : kFailed;
+}
+
+int doctor(const CommandLine& line) {
+  return print(examine(line.settings(false), line.sources(), line.doctor));
+}
+
 int check(const CommandLine& line) {
+  if (line.deploy) {
+    return print(check_deployment(line.settings(false), line.sources(), line.check));
+  }
   const Settings settings = line.settings(true);
   fmt::print("settings: ok{}\n", settings.demo() ? " (offline demo model: no GEMINI_API_KEY)" : "");
   try {
@@ -312,7 +334,20 @@ int run_command(int argc, const char* const* argv) {
   };
   add("serve", "Serve until SIGTERM or Ctrl-C.", serve);
   add("migrate", "Make the database, or bring it up to date.", migrate);
-  add("check", "Judge the settings and the database without changing anything.", check);
+  CLI::App* judge =
+      add("check", "Judge the settings and the database without changing anything.", check);
+  judge->add_flag("--deploy", line.deploy, "Judge whether the public can be served this way");
+  judge->add_flag("--json", line.check.json, "With --deploy: findings as JSON");
+  judge
+      ->add_option("--fail-level", line.check.fail_level,
+                   "With --deploy: from which severity on to fail [warning]")
+      ->check(CLI::IsMember({"note", "warning", "error", "never"}));
+  CLI::App* tell = add("doctor",
+                       "Tell the settings in force, the versions of libraries and their known "
+                       "faults, and whether the database can be reached.",
+                       doctor);
+  tell->add_flag("--json", line.doctor.json, "As JSON");
+  tell->add_flag("--online", line.doctor.online, "Also ask Gemini, which costs a few tokens");
   CLI::App* create = add("createsuperuser", "Add a user who may do everything in the admin.",
                          create_superuser_command);
   create->add_option("--username", line.account.username, "The name; asked for otherwise");

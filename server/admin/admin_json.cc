@@ -103,6 +103,8 @@ Json listed(const TurnRow& row) {
           {"question", preview(turn.user_message.text, kSessionPreview)},
           {"question_id", turn.user_message.id},
           {"answer", turn.answer ? Json(preview(turn.answer->text, kSessionPreview)) : nullptr},
+          {"feedback", to_json(turn.feedback)},
+          {"feedback_at", to_json(turn.feedback_at)},
           {"model", turn.model},
           {"attempts", turn.attempts},
           {"latency_ms", turn.latency.count()}};
@@ -165,6 +167,8 @@ Json to_json(const DayStatistics& day) {
   json["cached_tokens"] = day.usage.cached_tokens;
   json["output_tokens"] = day.usage.output_tokens;
   json["thought_tokens"] = day.usage.thought_tokens;
+  json["liked"] = day.liked;
+  json["disliked"] = day.disliked;
   json["latency_ms"] = nullptr;
   if (day.latency) {
     json["latency_ms"] = {{"p50", day.latency->p50.count()},

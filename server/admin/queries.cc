@@ -160,6 +160,10 @@ TurnQuery turn_query(const Parameters& parameters) {
     }
     query.statuses.insert(query.statuses.end(), found->second.begin(), found->second.end());
   }
+  const std::string feedback = text(parameters, "feedback");
+  if (feedback == to_string(Feedback::kUp)) query.feedback = Feedback::kUp;
+  if (feedback == to_string(Feedback::kDown)) query.feedback = Feedback::kDown;
+  if (query.feedback == Feedback::kNone && !feedback.empty()) refuse("feedback", "not up or down");
   query.created = range_of(parameters, "created");
   query.limit = limit_of(parameters);
   query.cursor = text(parameters, "cursor");

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <thread>
 #include <utility>
 
@@ -214,18 +213,19 @@ void RecordRoutes::overview(Call& call, const Operator& who) {
   json["totals"] = {{"sessions", sessions ? Json(totals.sessions) : nullptr},
                     {"messages", messages ? Json(totals.messages) : nullptr},
                     {"leads", sessions ? Json(totals.leads) : nullptr}};
-  const auto turns = [&](const char* status) -> Json {
+  const auto turns = [&](const char* filter, const char* value) -> Json {
     if (!sessions || !messages) return nullptr;
     TurnQuery query = turn_query([&](std::string_view name) -> std::optional<std::string> {
-      if (name == "status") return status;
+      if (name == filter) return value;
       if (name == "created") return "7days";
       return std::nullopt;
     });
     query.limit = 1;
     return records_.turns(query).count.value_or(0);
   };
-  json["unanswered"] = turns("unanswered");
-  json["flagged"] = turns("flagged");
+  json["unanswered"] = turns("status", "unanswered");
+  json["flagged"] = turns("status", "flagged");
+  json["disliked"] = turns("feedback", "down");
   json["recent_actions"] = Json::array();
   AuditQuery mine{.user = who.user.username, .changes_only = true, .limit = 10};
   for (const AuditEntry& action : accounts_.audit(mine).rows) {
@@ -586,13 +586,12 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
   const Page<SessionRow> first = records_.sessions(one);
   const std::string name = leads_only ? "leads" : "sessions";
   record(call, who, "export", "session", "", name + (csv ? ", csv" : ", json"));
-  const auto row_text = [this](const SessionRow& row) {
+  const auto row_text = [](const SessionRow& row, const std::string& consent) {
     const Session& session = row.session;
     return csv_line({session.session_id, session.user.name.value_or(""),
                      session.user.email.value_or(""), session.user.phone.value_or(""),
                      to_text(session.created_at), to_text(session.updated_at),
-                     std::to_string(row.message_count),
-                     text_of(standing_consent(session.session_id)).value_or("")});
+                     std::to_string(row.message_count), consent});
   };
   stream_file(call, name, csv ? "csv" : "json", first.count_exact ? first.count : std::nullopt,
               [this, query, csv, row_text, began = false, ended = false]() mutable {
@@ -605,14 +604,19 @@ void RecordRoutes::export_sessions(Call& call, const Operator& who, bool leads_o
                 }
                 const bool first_page = query.cursor.empty();
                 const Page<SessionRow> page = records_.sessions(query);
+                std::vector<std::int64_t> ids;
+                for (const SessionRow& row : page.rows) ids.push_back(row.session.id);
+                const auto consents = records_.standing_consents(ids);
                 for (const SessionRow& row : page.rows) {
+                  const auto consent = consents.find(row.session.id);
+                  const bool agreed = consent != consents.end();
                   if (csv) {
-                    text += row_text(row);
+                    text += row_text(row, agreed ? consent->second.version : "");
                     continue;
                   }
                   Json json = listed(row, false);
                   json.erase("last_message");
-                  json["consent"] = standing_consent(row.session.session_id);
+                  json["consent"] = agreed ? Json(consent->second.version) : nullptr;
                   text += (first_page && text == "[" ? "\n" : ",\n") + to_text(json);
                 }
                 query.cursor = page.next;
@@ -643,7 +647,11 @@ void RecordRoutes::export_messages(Call& call, const Operator& who) {
         }
         const bool first_page = query.cursor.empty();
         const Page<MessageRow> page = records_.messages(query);
-        const auto given = feedback_on(page.rows);
+        std::vector<std::int64_t> answers;
+        for (const MessageRow& row : page.rows) {
+          if (row.message.is_bot) answers.push_back(row.message.id);
+        }
+        const auto given = records_.feedback(answers);
         for (const MessageRow& row : page.rows) {
           const Message& message = row.message;
           const auto found = given.find(message.id);
@@ -790,33 +798,6 @@ Json RecordRoutes::session_with_messages(const SessionRow& row) {
     messages.push_back(std::move(one.message));
   }
   return to_json(row.session, messages);
-}
-
-std::unordered_map<std::int64_t, Feedback> RecordRoutes::feedback_on(
-    const std::vector<MessageRow>& rows) {
-  // The first and the last answer of each session.
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>> ranges;
-  for (const MessageRow& row : rows) {
-    if (!row.message.is_bot) continue;
-    const std::int64_t id = row.message.id;
-    const auto [range, is_new] = ranges.try_emplace(row.session_id, id, id);
-    if (!is_new)
-      range->second = {std::min(range->second.first, id), std::max(range->second.second, id)};
-  }
-  std::unordered_map<std::int64_t, Feedback> found;
-  for (const auto& [session, range] : ranges) {
-    for (const Turn& turn : store_.answered_turns(session, range.first, range.second)) {
-      if (turn.feedback != Feedback::kNone) found.emplace(turn.answer->id, turn.feedback);
-    }
-  }
-  return found;
-}
-
-Json RecordRoutes::standing_consent(const std::string& session_id) {
-  const std::vector<Consent> all = store_.consents(session_id);
-  const auto newest = std::find_if(all.rbegin(), all.rend(),
-                                   [](const Consent& consent) { return !consent.withdrawn_at; });
-  return newest == all.rend() ? Json(nullptr) : Json(newest->version);
 }
 
 AuditEntry RecordRoutes::entry(const Call& call, const Operator& who, std::string action,

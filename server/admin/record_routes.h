@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "admin/gate.h"
@@ -78,10 +77,6 @@ class RecordRoutes {
   SessionRow found_session(const Call& call);
   MessageRow found_message(const Call& call);
   Json session_with_messages(const SessionRow& row);
-  // What visitors think of the answers among these messages, by the answer's id.
-  std::unordered_map<std::int64_t, Feedback> feedback_on(const std::vector<MessageRow>& rows);
-  // The version of the newest consent that stands; null when there is none.
-  Json standing_consent(const std::string& session_id);
   void record(const Call& call, const Operator& who, std::string action, std::string model,
               std::string object_id = {}, std::string detail = {});
   AuditEntry entry(const Call& call, const Operator& who, std::string action, std::string model,

@@ -187,7 +187,8 @@ bool set_rate_limits(Settings& settings, const std::string& text) {
   return limits.has_value();
 }
 
-bool set_database(Settings& settings, const std::string& text) {
+bool set_database(Settings& settings, const std::string& value) {
+  const std::string text(trim(value));
   settings.database_url = text;
   return text == "memory:" || (text.starts_with("sqlite:///") && text.size() > 10) ||
          text.starts_with("postgresql://") || text.starts_with("postgres://");
@@ -275,6 +276,7 @@ std::vector<Setting> make_table() {
                 "postgresql://user:password@host/name or memory:",
        .help = "Where sessions and messages are kept. Many servers may use one PostgreSQL "
                "database. With memory: they are gone at the end.",
+       .from_file = true,
        .apply = set_database},
       {.name = "DATABASE_POOL_SIZE",
        .default_value = "16",
@@ -686,6 +688,26 @@ class Loader {
     return std::move(settings_);
   }
 
+  std::vector<EffectiveSetting> effective() const {
+    std::vector<EffectiveSetting> all;
+    for (const Setting& setting : setting_table()) {
+      EffectiveSetting& one = all.emplace_back();
+      one.name = setting.name;
+      const auto found = find(one.name, setting.may_be_empty);
+      if (const auto file = find_in_file(setting); !found && file) {
+        one.value = file->value;
+        one.origin = file->origin;
+        one.file = find(one.name + "_FILE", false)->value;
+      } else {
+        one.value = found ? found->value : std::string(setting.default_value);
+        one.origin = found ? found->origin : "by default";
+      }
+      one.secret = setting.secret;
+      if (one.secret) one.value = one.value.empty() ? "not set" : "set";
+    }
+    return all;
+  }
+
   LogFormat log_format() {
     for (const Setting& setting : setting_table()) {
       if (setting.name == "LOG_FORMAT") take(setting);
@@ -854,6 +876,10 @@ std::string Settings::database_shown() const {
 
 Settings load_settings(const SettingSources& sources, bool for_serving) {
   return Loader(sources).load(for_serving);
+}
+
+std::vector<EffectiveSetting> effective_settings(const SettingSources& sources) {
+  return Loader(sources).effective();
 }
 
 LogFormat log_format(const SettingSources& sources) {

@@ -174,6 +174,24 @@ struct SettingSources {
 // Thread safety: a pure function, apart from what read_file does.
 Settings load_settings(const SettingSources& sources, bool for_serving = true);
 
+// A setting as it is in force.
+//
+// Thread safety: a plain value.
+struct EffectiveSetting {
+  std::string name = {};
+  // As text; of a secret "set" or "not set".
+  std::string value = {};
+  // "in the environment", "in .env line 3", "by default"
+  std::string origin = {};
+  // Of one that NAME_FILE gave: the file.
+  std::string file = {};
+  bool secret = false;
+};
+
+// All settings from these sources, in the order of the table. Errors as load_settings(), except
+// that values are not judged.
+std::vector<EffectiveSetting> effective_settings(const SettingSources& sources);
+
 // LOG_FORMAT alone, for what is to be said before, or while, the settings are judged: text when it
 // is not usable.
 LogFormat log_format(const SettingSources& sources);

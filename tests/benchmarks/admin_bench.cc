@@ -1,12 +1,13 @@
 // What the admin's lists and searches take on a large database, and what their index costs.
 //
-//   admin-bench FILE [ROUNDS]
+//   admin-bench [--rounds N] FILE|URL...
 //
-// FILE is a database that fill_database.py has filled and nobody else has open. Prints the time and
-// space that the index takes when it is made from nothing, then p50, p99 and the longest time of
-// every list and search, each asked ROUNDS times (50), with other words, pages and filters each
-// time where that makes a difference. Also what a turn costs in the store while the index is kept
-// up with it, and without that.
+// FILE is a database that fill_database.py has filled and nobody else has open; URL is one of
+// PostgreSQL that fill_postgres.py has filled. Of each it prints the time and space that the index
+// takes when it is made from nothing (for a FILE), then p50, p99 and the longest time of every list
+// and search, each asked N times (50), with other words, pages and filters each time where that
+// makes a difference. Also what a turn costs in the store while the index is kept up with it, and
+// without that.
 
 #include <algorithm>
 #include <chrono>
@@ -31,6 +32,18 @@ double milliseconds_of(Clock::duration took) {
   return std::chrono::duration<double, std::milli>(took).count();
 }
 
+// The p99 of everything that was measured, one for each database.
+std::vector<std::pair<std::string, std::vector<double>>> measured;
+
+void note(const char* name, double p99) {
+  for (auto& [known, figures] : measured) {
+    if (known != name) continue;
+    figures.push_back(p99);
+    return;
+  }
+  measured.push_back({name, {p99}});
+}
+
 void measure(const char* name, int rounds, const std::function<std::size_t(int)>& ask) {
   std::vector<double> times;
   std::size_t rows = 0;
@@ -45,6 +58,7 @@ void measure(const char* name, int rounds, const std::function<std::size_t(int)>
   };
   std::printf("%-52s p50 %7.2f ms  p99 %7.2f ms  max %7.2f ms  (%zu rows)\n", name, at(50), at(99),
               times.back(), rows);
+  note(name, at(99));
 }
 
 std::uintmax_t size_of(const std::filesystem::path& file) {
@@ -105,17 +119,37 @@ void compare_turns(const std::filesystem::path& file) {
       with, without, (with / without - 1) * 100);
 }
 
-int run(const std::filesystem::path& file, int rounds) {
-  const auto before = size_of(file);
+// FILE's database, or URL's.
+Database open(const std::string& name) {
+  if (name.find("://") != name.npos) return open_database(name);
+  return open_sqlite_database(name, {.durable = false});
+}
+
+// The databases beside each other.
+void compare(const std::vector<std::string>& names) {
+  std::printf("%-52s", "p99 in ms");
+  for (const std::string& name : names) {
+    std::printf("%12s", name.find("://") == name.npos ? "SQLite" : "PostgreSQL");
+  }
+  for (const auto& [name, figures] : measured) {
+    std::printf("\n%-52s", name.c_str());
+    for (const double p99 : figures) std::printf("%12.2f", p99);
+  }
+  std::printf("\n");
+}
+
+void run(const std::string& file, int rounds) {
+  const bool is_file = file.find("://") == file.npos;
+  const auto before = is_file ? size_of(file) : 0;
   {
-    Database database = open_sqlite_database(file, {.durable = false});
+    Database database = open(file);
     const bool complete = database.records->sessions({.limit = 1}).complete;
     const auto began = Clock::now();
     while (!database.records->messages({.limit = 1}).complete) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
     const Totals totals = database.records->totals();
-    if (!complete) {
+    if (!complete && is_file) {
       const double seconds = milliseconds_of(Clock::now() - began) / 1000;
       const auto grown = size_of(file) - before;
       std::printf(
@@ -155,6 +189,17 @@ int run(const std::filesystem::path& file, int rounds) {
     paged("sessions by number of messages, then creation",
           {.sort = {{SessionOrder::kMessages, true}, {SessionOrder::kCreated, true}}});
     paged("sessions by creation, oldest first", {.sort = {{SessionOrder::kCreated, false}}});
+    // As far behind as the pages of 10 rows number 9,900 and on.
+    SessionQuery deep{.limit = 10};
+    for (int i = 0; i < 99; ++i) {
+      SessionQuery far = deep;
+      far.limit = 1'000;
+      deep.cursor = records.sessions(far).next;
+    }
+    paged("sessions, the 9,900th page and on", deep);
+    paged("sessions, the first page and on, ten rows each", {.limit = 10});
+    measure("totals", rounds,
+            [&](int) { return static_cast<std::size_t>(records.totals().sessions > 0); });
     paged("leads", {.leads_only = true});
     paged("sessions of today by name",
           {.created = {today, {}}, .sort = {{SessionOrder::kName, false}}});
@@ -268,17 +313,32 @@ int run(const std::filesystem::path& file, int rounds) {
     });
     records.delete_sessions({"a-benchmark"}, {});
   }
-  compare_turns(file);
-  return 0;
+  if (is_file) {
+    compare_turns(file);
+    return;
+  }
+  const Database database = open(file);
+  std::printf("a turn in the store: %.1f us\n", turn_cost(*database.store));
+  for (int i = 0; i < 100; ++i) {
+    database.records->delete_sessions({"a-benchmark-" + std::to_string(i)}, {});
+  }
 }
 
 }  // namespace
 }  // namespace twinchat
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: admin-bench FILE [ROUNDS]\n");
+  std::vector<std::string> names(argv + 1, argv + argc);
+  int rounds = 50;
+  if (names.size() > 2 && names[0] == "--rounds") {
+    rounds = std::atoi(names[1].c_str());
+    names.erase(names.begin(), names.begin() + 2);
+  }
+  if (names.empty() || rounds < 1) {
+    std::fprintf(stderr, "usage: admin-bench [--rounds N] FILE|URL...\n");
     return 2;
   }
-  return twinchat::run(argv[1], argc > 2 ? std::atoi(argv[2]) : 50);
+  for (const std::string& name : names) twinchat::run(name, rounds);
+  if (names.size() > 1) twinchat::compare(names);
+  return 0;
 }

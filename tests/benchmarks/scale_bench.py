@@ -4,7 +4,8 @@ Usage: scale_bench.py BUILD_FOLDER [SECONDS [PART...]]
 
 Parts: cost (32 connections through wrk: rates and processor time on SQLite and on PostgreSQL,
 directly and behind pgbouncer; rows, bytes and connections of a message), failover (the primary is
-killed and its standby promoted while visitors ask). `--write` writes what scale_simulation.py reads.
+killed and its standby promoted while visitors ask). `--write` keeps the costs for
+scale_simulation.py.
 
 All programs share this machine's cores: read the ratios.
 """
@@ -24,12 +25,13 @@ from pathlib import Path
 
 from postgres import PgBouncer, Postgres
 
-ARGUMENTS = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
-sys.argv = [sys.argv[0], *ARGUMENTS[:2]]  # as server_bench reads them
+WRITE = "--write" in sys.argv
+sys.argv = [argument for argument in sys.argv if argument != "--write"]
+PARTS = sys.argv[3:] or ["cost", "failover"]
+sys.argv = sys.argv[:3]  # as server_bench reads them
 from server_bench import (HERE, SECONDS, Started, SERVER, STANDIN, call, load, new_session,  # noqa: E402
                           say_load)
 
-PARTS = ARGUMENTS[2:] or ["cost", "failover"]
 CLIENTS = 32
 POOL = 16
 
@@ -120,11 +122,10 @@ def bench_cost(folder):
     rows = {}
     with Serving(folder, "sqlite:///bench.db") as serving:
         rows["SQLite"] = measure(serving)
-        base = serving.server.memory_kib()
     with Postgres() as postgres:
         with Serving(folder, postgres.url) as serving:
-            rows["PostgreSQL"] = measure(serving, postgres)
             base = serving.server.memory_kib()
+            rows["PostgreSQL"] = measure(serving, postgres)
         with PgBouncer(postgres) as pooler, Serving(folder, pooler.url) as serving:
             rows["PostgreSQL, pgbouncer"] = measure(serving, postgres, pooler)
         for name, row in rows.items():
@@ -140,8 +141,8 @@ def bench_cost(folder):
         # How many round trips: what PostgreSQL was sent, one statement a time.
         trips = round_trips(folder, postgres)
         print(f"  and {trips:.0f} round trips to the database")
-    if "--write" in os.environ.get("SCALE_BENCH", ""):
-        write_measured(folder, row, trips, base)
+    if WRITE:
+        write_measured(folder, rows, trips, base)
 
 
 def round_trips(folder, postgres):
@@ -165,10 +166,13 @@ def round_trips(folder, postgres):
         return (statements() - before) / 10
 
 
-def write_measured(folder, row, trips, base):
+def write_measured(folder, rows, trips, base):
+    row, pooled = rows["PostgreSQL"], rows["PostgreSQL, pgbouncer"]
     (HERE / "scale_measured.json").write_text(json.dumps({
         "message": {
             "server_cpu_us": round(row["cpu"]), "database_cpu_us": round(row["database"]),
+            "database_cpu_pooled_us": round(pooled["database"]),
+            "pooler_cpu_us": round(pooled["pooler"]), "sqlite_cpu_us": round(rows["SQLite"]["cpu"]),
             "others_cpu_us": round(row["standin"] + row["load"]),
             "transactions": round(row["transactions"]), "commits": 2, "round_trips": round(trips),
             "rows_inserted": round(row["rows_inserted"], 1),
@@ -248,11 +252,11 @@ def bench_failover(folder):
             kept_twice = int(standby.sql("SELECT count(*) FROM chat_message WHERE NOT is_bot")) - kept
             print(f"\nfailover, 16 visitors, 20 ms model: promoted {promoted - killed:.2f} s after the "
                   f"primary was killed")
+            longest = max(during, default=0)
             print(f"  answers before: p50 {p(0.5, before) * 1000:.0f} ms, p99 "
                   f"{p(0.99, before) * 1000:.0f} ms; from the kill to 5 s after the promotion: p50 "
                   f"{p(0.5, during) * 1000:.0f} ms, p99 {p(0.99, during) * 1000:.0f} ms, longest "
-                  f"{max(during, default=0) * 1000:.0f} ms ({max(during, default=0) / max(p(0.5, before), 1e-9):.0f}"
-                  f" x the p50 before)")
+                  f"{longest * 1000:.0f} ms ({longest / p(0.5, before):.0f} x the p50 before)")
             print(f"  {told} answers were told, {kept} questions are stored, {kept_twice} of them twice")
 
 

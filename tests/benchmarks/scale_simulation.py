@@ -1,6 +1,9 @@
 """What follows from the measured cost of a message for 10, 100 and 1,000 times the traffic.
 
-Usage: scale_simulation.py [MEASURED.json] [--markdown]
+Usage: scale_simulation.py [--write | --check]
+
+Prints the tables of libtwinchat/doc/scale.md; --write puts them there, --check fails when others
+are there, or when the simulation does not give the measured rate.
 
 Plays servers, a PostgreSQL and a model event by event: messages arrive by chance, each takes
 processor time of a server and of the database, waits for commits that are flushed in groups, holds
@@ -20,6 +23,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MEASURED = HERE / "scale_measured.json"
+PAGE = HERE.parents[1] / "libtwinchat/doc/scale.md"
+# The played rate of the measured run is to be within this of the measured one.
+TOLERANCE = 0.25
 
 ASSUMED = {
     # A visitor waits for the model: half of the answers take less than this, in seconds.
@@ -212,7 +218,7 @@ def percentile(values, part):
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else math.nan
 
 
-def play(plan, measured, seconds=None):
+def play(plan, measured):
     """The plan under messages that arrive by chance, with a model as assumed."""
     world = World()
     cost = cost_of(measured, ASSUMED["round_trip"], ASSUMED["flush"])
@@ -220,8 +226,8 @@ def play(plan, measured, seconds=None):
     databases = [(Cores(world, plan.database_cores), Log(world, ASSUMED["flush"]))
                  for _ in range(plan.databases)]
     pools = [[Pool(plan.connections) for _ in databases] for _ in servers]
-    warm_up = 4 * ASSUMED["model_median"]
-    end = warm_up + (seconds or max(10.0, 4000 / plan.rate))
+    warm_up = 3 * ASSUMED["model_median"]
+    end = warm_up + max(3.0, 4000 / plan.rate)
     own, counts = [], {"offered": 0, "under_way": 0, "area": 0.0, "since": 0.0}
 
     def account(change):
@@ -230,6 +236,8 @@ def play(plan, measured, seconds=None):
         counts["under_way"] += change
 
     def arrive():
+        if world.now >= end:
+            return
         world.after(world.random.expovariate(plan.rate), arrive)
         measuring = world.now >= warm_up
         counts["offered"] += measuring
@@ -248,15 +256,17 @@ def play(plan, measured, seconds=None):
                 model, done)
 
     arrive()
-    world.run(end + 4 * ASSUMED["model_median"])
+    world.run(end)
     account(0)
+    length, used = world.now, ([s.busy for s in servers], [d.busy for d, _ in databases])
+    area, flushes = counts["area"], sum(log.flushes for _, log in databases)
+    world.run(end + 8 * ASSUMED["model_median"])  # those under way are answered
     return Outcome(len(own), counts["offered"], percentile(own, 0.5), percentile(own, 0.99),
-                   sum(s.busy for s in servers) / world.now / plan.servers / plan.server_cores,
-                   sum(d.busy for d, _ in databases) / world.now / plan.databases
-                   / plan.database_cores,
-                   sum(log.flushes for _, log in databases) / world.now / plan.databases,
+                   sum(used[0]) / length / plan.servers / plan.server_cores,
+                   sum(used[1]) / length / plan.databases / plan.database_cores,
+                   flushes / length / plan.databases,
                    max(p.most for of_server in pools for p in of_server),
-                   counts["area"] / world.now / plan.servers)
+                   area / length / plan.servers)
 
 
 def replay(measured):
@@ -309,47 +319,71 @@ def plan_for(rate, measured):
 
 def rows(measured):
     message = measured["message"]
-    for times, rate in ((1, 1), (10, 10), (100, 100), (1000, 1000), (10000, 10000)):
+    for rate in (1, 10, 100, 1_000, 10_000):
         plan = plan_for(rate, measured)
         outcome = play(plan, measured)
+        if outcome.answered != outcome.offered:
+            raise SystemExit(f"at {rate}/s {outcome.offered - outcome.answered} were not answered")
         a_day = rate / ASSUMED["peak_to_average"] * 86400
-        yield {
-            "times": times, "rate": rate, "plan": plan, "outcome": outcome,
-            "memory_mib": measured["server_base_mib"]
-            + outcome.waiting * measured["visitor_kib"] / 1024,
-            "disk_gib_day": a_day * message["stored_bytes"] / 2**30,
-            "wal_mib_second": rate * message["wal_bytes"] / 2**20,
-            "tokens": a_day,
-        }
+        yield (
+            f"{rate:,}", f"{a_day:,.0f}", f"{plan.servers} x {plan.server_cores}",
+            f"{plan.databases} x {plan.database_cores}",
+            f"{outcome.server_load:.0%}, {outcome.database_load:.0%}",
+            f"{outcome.own_p50 * 1000:.1f} / {outcome.own_p99 * 1000:.1f}",
+            f"{outcome.connections} of {plan.connections}", f"{outcome.waiting:,.0f}",
+            f"{measured['server_base_mib'] + outcome.waiting * measured['visitor_kib'] / 1024:,.0f}",
+            f"{a_day * message['stored_bytes'] / 2**30:,.2f}",
+            f"{rate * message['wal_bytes'] / 2**20:,.2f}")
 
 
-def markdown(measured):
-    lines = [
-        "| messages/s at the peak | servers x cores | databases x cores | busy: servers, databases "
-        "| own time p50 / p99 | connections used, a server and database | waiting for the model, a "
-        "server | memory, a server | new data a day | log |",
-        "|---|---|---|---|---|---|---|---|---|---|"]
-    for row in rows(measured):
-        plan, outcome = row["plan"], row["outcome"]
-        lines.append(
-            f"| {row['rate']:,} | {plan.servers} x {plan.server_cores} "
-            f"| {plan.databases} x {plan.database_cores} "
-            f"| {outcome.server_load:.0%}, {outcome.database_load:.0%} "
-            f"| {outcome.own_p50 * 1000:.1f} / {outcome.own_p99 * 1000:.1f} ms "
-            f"| {outcome.connections} of {plan.connections} | {outcome.waiting:,.0f} "
-            f"| {row['memory_mib']:,.0f} MiB | {row['disk_gib_day']:.2f} GiB "
-            f"| {row['wal_mib_second']:.2f} MiB/s |")
-    return "\n".join(lines)
+def table(head, lines):
+    return "\n".join("| " + " | ".join(line) + " |"
+                     for line in (head, ["---"] * len(head), *lines))
+
+
+def plans(measured):
+    return table(
+        ("messages/s at the peak", "messages a day", "servers x cores", "databases x cores",
+         "busy: servers, databases", "own time p50 / p99, ms", "connections a server uses",
+         "waiting for the model, a server", "MiB a server", "GiB a day", "log, MiB/s"),
+        rows(measured))
+
+
+def costs(measured):
+    message = measured["message"]
+    played, seen = replay(measured), measured["run"]["rate"]
+    if abs(played / seen - 1) > TOLERANCE:
+        raise SystemExit(f"the measured run gave {seen}/s, played it gives {played:.0f}/s")
+    return table(("a message", ""), [
+        ("processor time of the server", f"{message['server_cpu_us']} us"),
+        ("of PostgreSQL, all its processes", f"{message['database_cpu_us']} us"),
+        ("of PostgreSQL and pgbouncer when it stands in between",
+         f"{message['database_cpu_pooled_us']} us and {message['pooler_cpu_us']} us"),
+        ("of a server on SQLite, for comparison", f"{message['sqlite_cpu_us']} us"),
+        ("transactions, commits of them that are flushed, round trips",
+         f"{message['transactions']}, {message['commits']}, {message['round_trips']}"),
+        ("rows inserted, rows written in all",
+         f"{message['rows_inserted']}, {message['rows_written']}"),
+        ("bytes of tables and indexes, of the log of writes",
+         f"{message['stored_bytes']:,}, {message['wal_bytes']:,}"),
+        ("connections while the model is awaited", "0"),
+        (f"messages a second, {measured['run']['clients']} visitors and everything on "
+         f"{measured['run']['cores']} cores", f"{seen:,} ({played / seen:.2f} of it when played)"),
+    ])
 
 
 def main():
-    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    measured = json.loads(Path(arguments[0] if arguments else MEASURED).read_text())
-    if "--markdown" not in sys.argv:
-        played, seen = replay(measured), measured["run"]["rate"]
-        print(f"the measured run: {seen:.0f} messages/s; played: {played:.0f}, "
-              f"{played / seen:.2f} of it\n")
-    print(markdown(measured))
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    page = old = PAGE.read_text(encoding="utf-8")
+    for name, text in (("cost", costs(measured)), ("plans", plans(measured))):
+        print(text + "\n")
+        begin = page.index(f"scale_simulation.py: {name} -->\n") + len(
+            f"scale_simulation.py: {name} -->\n")
+        page = page[:begin] + text + "\n" + page[page.index("<!-- end -->", begin):]
+    if "--write" in sys.argv:
+        PAGE.write_text(page, encoding="utf-8")
+    if "--check" in sys.argv and page != old:
+        raise SystemExit(f"{PAGE} has other tables: run {Path(__file__).name} --write")
 
 
 if __name__ == "__main__":

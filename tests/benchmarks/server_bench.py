@@ -3,7 +3,7 @@
 Usage: server_bench.py BUILD_FOLDER [SECONDS [PART...]]
 
 Parts: requests (one after the other), large (the same with 100,000 sessions and 2,000,000 messages
-in the database), visitors (1,000 and 5,000 who wait for a model of 1,000 ms), idle (10,000
+in the database), tls (the first again over the server's own TLS, handshakes, idle connections), visitors (1,000 and 5,000 who wait for a model of 1,000 ms), idle (10,000
 connections that say nothing), start. All of them when none is named.
 
 The load, the server and the stand-in share the machine: read the ratios, not the absolute figures,
@@ -17,7 +17,9 @@ import os
 import re
 import resource
 import signal
+import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from fill_database import fill, session_id
 
 BUILD = Path(sys.argv[1]).resolve()
 SECONDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-PARTS = sys.argv[3:] or ["requests", "large", "visitors", "idle", "start"]
+PARTS = sys.argv[3:] or ["requests", "large", "tls", "visitors", "idle", "start"]
 HERE = Path(__file__).resolve().parent
 SERVER = BUILD / "server/twinchat-server"
 STANDIN = BUILD / "tests/support/gemini_standin/gemini-standin"
@@ -43,10 +45,10 @@ class Started:
         self.process = subprocess.Popen([str(part) for part in command], text=True,
                                         **{stream: subprocess.PIPE}, **options)
         for line in getattr(self.process, stream):
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-            if found:
-                self.port = int(found[1])
-                self.url = f"http://127.0.0.1:{self.port}"
+            found = re.search(r"(https?)://127\.0\.0\.1:(\d+)/? ", line + " ")
+            if found and "metrics at" not in line:
+                self.port = int(found[2])
+                self.url = f"{found[1]}://127.0.0.1:{self.port}"
                 return
         raise SystemExit(f"{command[0]} did not start")
 
@@ -66,8 +68,19 @@ class Started:
         return int(re.search(rf"^{name}:\s+(\d+)", status, re.M)[1])
 
 
+def any_certificate():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def call(server, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    if server.url.startswith("https"):
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60,
+                                                 context=any_certificate())
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request(method, path, json.dumps(body) if body is not None else None,
                        {"Content-Type": "application/json"} if body is not None else {})
     answer = connection.getresponse().read()
@@ -84,11 +97,13 @@ def milliseconds(text):
     return float(value) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
 
 
-def load(server, connections, path="/", script=None, env=None):
+def load(server, connections, path="/", script=None, env=None, headers=()):
     """Runs wrk; requests a second, p50 and p99 in ms, CPU microseconds of the server a request."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "--timeout", "60s"]
     if script:
         command += ["-s", str(HERE / script)]
+    for header in headers:
+        command += ["-H", header]
     before = server.cpu_seconds()
     out = subprocess.run(command + [server.url + path], env=dict(os.environ, **(env or {})),
                          text=True, capture_output=True, check=True).stdout
@@ -106,14 +121,14 @@ def load(server, connections, path="/", script=None, env=None):
 
 
 @contextlib.contextmanager
-def serving(folder, latency_ms=0):
+def serving(folder, latency_ms=0, more=None):
     """The server on the database in `folder`, and the stand-in it asks."""
     command = [STANDIN, "--no-record", "--blind", "--latency-ms", latency_ms]
     with Started(command, "stdout") as standin:
         settings = {"PATH": os.environ["PATH"], "DEBUG": "True", "GEMINI_API_KEY": "bench",
                     "CHAT_RATE_LIMITS": "off", "CHAT_MAX_IN_FLIGHT": "20000",
                     "GEMINI_MAX_CONNECTIONS": "20000",
-                    "GEMINI_BASE_URL": standin.url}
+                    "GEMINI_BASE_URL": standin.url, **(more or {})}
         with Started([SERVER, "serve", "--port", "0"], "stderr", cwd=folder,
                      env=settings) as server:
             with open(Path(folder) / "log", "w") as log:
@@ -196,6 +211,48 @@ def bench_large(folder):
     for name, small in rates[0].items():
         print(f"  {name:34} costs {rates[1][name]['cpu'] / small['cpu']:.2f} of the processor"
               f" and {small['rate'] / rates[1][name]['rate']:.2f} of the time of the empty one's")
+
+
+def bench_tls(folder):
+    """The server's own TLS, beside plain HTTP of the same moment."""
+    key = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+           "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(key, cwd=folder, check=True, capture_output=True)
+    certificate = {"TLS_CERTIFICATE": f"{folder}/cert.pem", "TLS_KEY": f"{folder}/key.pem"}
+    print("\nplain HTTP, then TLS 1.3")
+    rates = []
+    for more in ({}, certificate):
+        path = Path(folder) / ("tls" if more else "plain")
+        path.mkdir()
+        with serving(path, more=more) as (server, _):
+            history = new_history(server)
+            sessions = path / "sessions"
+            sessions.write_text("".join(new_session(server) + "\n" for _ in range(500)))
+            say_load()
+            rows = requests_table(server, history, sessions, 32)
+            each = load(server, 32, "/livez", headers=["Connection: close"])
+            print(f"  {'a connection for each request':34}{each['rate']:9.0f}{each['p50']:9.2f}"
+                  f"{each['p99']:9.2f}{each['cpu']:9.0f}")
+            rates.append(rows)
+            print(f"  idle connections, KiB each: {idle_memory(server, 1000):.1f}")
+    for name, plain in rates[0].items():
+        print(f"  {name:34} costs {rates[1][name]['cpu'] - plain['cpu']:+.0f} us of processor more,"
+              f" {rates[1][name]['rate'] / plain['rate']:.2f} of the rate")
+
+
+def idle_memory(server, count):
+    """KiB that a connection holds which had one request and says nothing more."""
+    before = server.memory_kib()
+    context = any_certificate() if server.url.startswith("https") else None
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            if context:
+                connection = context.wrap_socket(connection)
+            stack.enter_context(connection)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.recv(4096)
+        return (server.memory_kib() - before) / count
 
 
 class Measured:

@@ -23,6 +23,7 @@ async function everyPage() {
     message: `/messages/${messages[0].id}/`,
     'add message': '/messages/add/',
     turns: '/turns/',
+    disliked: '/turns/?feedback=down',
     statistics: '/statistics/',
     export: '/export/',
     person: `/person/?session_id=${sessions.priya}`,

@@ -48,6 +48,41 @@ describe('Conversations', () => {
     await fixture.root.patch(`sessions/${sessions.tom}/`, { user_name: 'Tom Baker' });
   });
 
+  test('What a visitor thinks of an answer is seen at it, also when that comes while the page is open', async () => {
+    const { programs, root } = fixture;
+    const session_id = await programs.openSession({ name: 'Judge' });
+    const said = ['Nothing is said of this.', 'This is liked.', 'This is judged later.'];
+    for (const text of said) {
+      await programs.script({ text });
+      await programs.ask(session_id, `Say: ${text}`);
+    }
+    const { messages } = await root.get(`sessions/${session_id}/conversation/`);
+    const think = (at, value) => programs.think(session_id, messages[2 * at + 1].id, value);
+    await think(1, 'up');
+    await open(page, `/sessions/${session_id}/conversation/`);
+    await live().waitFor();
+    const answers = page.getByRole('article', { name: 'Bot' });
+    const thumbs = async () => {
+      const texts = await answers.allInnerTexts();
+      return texts.map((text) => /Thumb (up|down)$/.exec(text)?.[0] ?? '');
+    };
+    assert.deepEqual(await thumbs(), ['', 'Thumb up', '']);
+    assert.match(
+      await answers.nth(1).getByText('Thumb up').getAttribute('title'),
+      /^Given \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
+    );
+    await think(2, 'down');
+    await answers.nth(2).getByText('Thumb down').waitFor();
+    await think(1, 'down');
+    await answers.nth(1).getByText('Thumb down').waitFor();
+    await screenshot(page, 'feedback');
+    await think(1, null);
+    await answers.nth(1).getByText('Thumb').waitFor({ state: 'detached' });
+    assert.deepEqual(await thumbs(), ['', '', 'Thumb down']);
+    assert.equal(await page.locator('.visitor').getByText('Thumb').count(), 0);
+    await root.post('sessions/delete/', { session_ids: [session_id] });
+  });
+
   test('A long conversation begins with its newest messages, and shows the earlier on request', async () => {
     await open(page, `/sessions/${fixture.sessions.long}/conversation/`);
     await log().getByText('line 230', { exact: true }).waitFor();

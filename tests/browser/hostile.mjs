@@ -58,8 +58,13 @@ test("No visitor's text is ever more than text, in any field on any page", async
       "VALUES (?, ?, ?, ?, '2026-01-02 03:04:05.678901', '2026-01-02 03:04:05.678901')",
     payloads.map((payload, at) => [victims[at], payload, payload, payload.slice(0, 20)]),
   );
-  root.follow(programs.url);
   const [first] = victims;
+  await programs.restartAfter(
+    'INSERT INTO twinchat_consent (session_id, version, language, text, given_at) SELECT id, ?, ?, ?, ' +
+      "'2026-01-02 03:04:05.678901' FROM chat_chatsession WHERE session_id = ?",
+    payloads.map((payload) => [payload, payload, payload, first]),
+  );
+  root.follow(programs.url);
   await programs.script({ text: all });
   await programs.ask(first, all);
   await programs.script({ text: payloads[1], finish_reason: 'MAX_TOKENS' });
@@ -68,6 +73,9 @@ test("No visitor's text is ever more than text, in any field on any page", async
   await programs.ask(first, payloads[1]);
   const conversation = await root.get(`sessions/${first}/conversation/`);
   const message = conversation.messages[0].id;
+  for (const { id, is_bot } of conversation.messages) {
+    if (is_bot) await programs.think(first, id, 'down');
+  }
   const evil = await root.post('users/', {
     username: 'evil',
     email: '',
@@ -99,6 +107,7 @@ test("No visitor's text is ever more than text, in any field on any page", async
     `/messages/${message}/`,
     `/messages/add/?session_id=${encodeURIComponent('"><img src=x onerror=xss(31)>')}`,
     '/turns/',
+    '/turns/?feedback=down',
     '/statistics/',
     `/export/?q=${encodeURIComponent('<img src=x onerror=xss(32)>')}&what=<script>xss(33)</script>`,
     `/person/?session_id=${first}`,
@@ -129,6 +138,11 @@ test("No visitor's text is ever more than text, in any field on any page", async
       .trim(),
   );
   await screenshot(page, 'hostile-conversation');
+  await open(page, `/sessions/${first}/`);
+  const words = page.getByRole('article', { name: 'Consent' }).locator('.text');
+  assert.equal(await words.count(), payloads.length);
+  assert.equal(await words.nth(1).innerText(), payloads[1]);
+  assert.equal(await page.locator('main .consents [lang]').count(), 0);
   await open(page, '/sessions/');
   await screenshot(page, 'hostile-list');
   // Nothing of theirs became an element of the page.

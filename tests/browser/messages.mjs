@@ -141,6 +141,28 @@ describe('Messages, turns, figures and files', () => {
     await page.getByRole('log').getByText('Something that is refused').waitFor();
   });
 
+  test('Answers with a thumb down are seen at a glance, listed, and lead to their conversation', async () => {
+    await open(page, '/');
+    await page.getByRole('link', { name: /1\s*thumbs down in 7 days/ }).click();
+    await page.getByRole('heading', { name: 'Answers with a thumb' }).waitFor();
+    await settled(page);
+    await screenshot(page, 'disliked');
+    assert.deepEqual(await column(page, 'Visitor says'), ['Thumb down']);
+    assert.deepEqual(await column(page, 'Question'), ['What does a plan look like?']);
+    await page.getByRole('link', { name: 'Thumb up', exact: true }).click();
+    await page.waitForURL(/feedback=up/);
+    await settled(page);
+    assert.deepEqual(await column(page, 'Visitor says'), ['Thumb up']);
+    assert.deepEqual(await column(page, 'Status'), ['answered']);
+    await page.getByRole('link', { name: 'Cut', exact: true }).click();
+    await page.waitForURL(/status=truncated/);
+    await page.getByText('No answer has such a thumb.').waitFor();
+    await page.getByRole('link', { name: 'Thumb down', exact: true }).click();
+    await page.waitForURL(/feedback=down/);
+    await page.getByRole('link', { name: 'Priya Sharma' }).click();
+    await page.getByRole('log').getByText('Thumb down').waitFor();
+  });
+
   test('Statistics show the days as charts, and as tables', async () => {
     await open(page, '/statistics/');
     await page.locator('canvas').nth(5).waitFor();
@@ -166,6 +188,8 @@ describe('Messages, turns, figures and files', () => {
       '1',
       '1',
     ]);
+    assert.deepEqual(await table('Thumbs up and down'), ['1', '1']);
+    assert.match(await page.locator('.figures').innerText(), /of thumbs are up\s+50 %/);
     for (const cell of await table('Time to the answer')) assert.match(cell, /^[\d.,]+ (ms|s)$/);
     await page.getByRole('link', { name: '7 days' }).click();
     await page.waitForURL(/from=/);

@@ -143,6 +143,11 @@ export class Programs {
     return this.chat('message/', { session_id, message });
   }
 
+  // What the visitor thinks of the answer: "up", "down", or null for nothing any more.
+  think(session_id, message_id, value) {
+    return this.chat('feedback/', { session_id, message_id, value });
+  }
+
   async stop() {
     await ended(this.server);
     await ended(this.standin);

@@ -73,6 +73,15 @@ export async function seed(programs, root) {
   await programs.script({ status: 503 });
   await programs.ask(priya, 'Is anybody there?');
 
+  const { messages } = await root.get(`sessions/${priya}/conversation/`);
+  const answers = messages.filter(({ is_bot }) => is_bot).map(({ id }) => id);
+  await programs.think(priya, answers[0], 'up');
+  await programs.think(priya, answers[1], 'down');
+  const agreed = { session_id: priya, version: '1' };
+  await programs.chat('sessions/consent/', { ...agreed, language: 'en' });
+  await programs.chat('sessions/consent/', { session_id: priya, withdrawn: true });
+  await programs.chat('sessions/consent/', { ...agreed, language: 'hi' });
+
   const tom = await programs.openSession({ name: 'Tom Baker', phone: '+44 20 7946 0018' });
   await programs.ask(tom, 'Do you have an office in Chennai?');
 

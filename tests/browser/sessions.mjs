@@ -150,6 +150,30 @@ describe('Sessions', () => {
     assert.equal(path(), '/admin/sessions/');
   });
 
+  test('What a visitor agreed to is shown with its words, and when it was withdrawn', async () => {
+    await open(page, `/sessions/${fixture.sessions.priya}/`);
+    const { texts } = await (await fetch(`${fixture.programs.url}/api/chat/widget/`)).json();
+    const consents = page.getByRole('article', { name: 'Consent' });
+    assert.equal(await consents.count(), 2);
+    const [first, second] = await consents.allInnerTexts();
+    assert.match(first, /Version\s+1 withdrawn\s+Language\s+en\s/);
+    assert.match(second, /Version\s+1 stands\s+Language\s+hi\s/);
+    assert.match(second, /Withdrawn\s+no\s/);
+    assert.ok(first.endsWith(texts.en.consent), first);
+    assert.ok(second.endsWith(texts.hi.consent), second);
+    const times = await consents.first().locator('time').evaluateAll((all) => all.map((t) => t.title));
+    assert.equal(times.length, 2);
+    for (const time of times) assert.match(time, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/);
+    await consents.last().scrollIntoViewIfNeeded();
+    await screenshot(page, 'consents');
+    // They stay when the form is saved.
+    await page.getByRole('button', { name: 'Save and continue editing' }).click();
+    await told(page, 'success', 'You may edit it again below.');
+    assert.equal(await consents.count(), 2);
+    await open(page, `/sessions/${fixture.sessions.tom}/`);
+    await page.getByText('None was given.').waitFor();
+  });
+
   test('The history says who changed what and when', async () => {
     await open(page, `/sessions/${fixture.sessions.priya}/history/`);
     await screenshot(page, 'history');

@@ -1,5 +1,6 @@
 #include "databases.h"
 
+#include <stdexcept>
 #include <utility>
 
 #include "stores.h"
@@ -49,6 +50,43 @@ const std::vector<DatabaseKind>& database_kinds() {
 AuditEntry by_op(std::string action, std::string model, std::string object_id) {
   return {0, moment(), "op", "192.0.2.1", std::move(action), std::move(model), std::move(object_id),
           ""};
+}
+
+std::vector<std::string> ids(const Page<SessionRow>& page) {
+  std::vector<std::string> found;
+  for (const SessionRow& row : page.rows) found.push_back(row.session.session_id);
+  return found;
+}
+
+std::vector<std::string> texts(const Page<MessageRow>& page) {
+  std::vector<std::string> found;
+  for (const MessageRow& row : page.rows) found.push_back(row.message.text);
+  return found;
+}
+
+// All pages of the query.
+std::vector<std::string> all_ids(Records& records, SessionQuery query) {
+  std::vector<std::string> found;
+  for (int pages = 0; pages < 1000; ++pages) {
+    const Page<SessionRow> page = records.sessions(query);
+    const std::vector<std::string> more = ids(page);
+    found.insert(found.end(), more.begin(), more.end());
+    if (page.next.empty()) return found;
+    query.cursor = page.next;
+  }
+  throw std::runtime_error("the pages do not end");
+}
+
+std::vector<std::string> all_texts(Records& records, RowQuery query) {
+  std::vector<std::string> found;
+  for (int pages = 0; pages < 1000; ++pages) {
+    const Page<MessageRow> page = records.messages(query);
+    const std::vector<std::string> more = texts(page);
+    found.insert(found.end(), more.begin(), more.end());
+    if (page.next.empty()) return found;
+    query.cursor = page.next;
+  }
+  throw std::runtime_error("the pages do not end");
 }
 
 }  // namespace twinchat::testing

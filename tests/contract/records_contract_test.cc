@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "catch.h"
@@ -53,6 +54,20 @@ class Fixture {
     return store().finish_turn(finished);
   }
 
+  // The ids of all that the query lists, page by page; all of sessions of that name.
+  std::vector<std::int64_t> turns(TurnQuery query, const std::string& name) {
+    std::vector<std::int64_t> found;
+    for (;;) {
+      const Page<TurnRow> page = database_.records->turns(query);
+      for (const TurnRow& row : page.rows) {
+        found.push_back(row.turn.id);
+        CHECK(row.user.name == name);
+      }
+      if (page.next.empty()) return found;
+      query.cursor = page.next;
+    }
+  }
+
  private:
   TempDir folder_;
   DatabaseKind kind_;
@@ -62,45 +77,6 @@ class Fixture {
 #define WITH_EVERY_DATABASE() \
   Fixture data;               \
   INFO("database: " << data.name())
-
-Strings ids(const Page<SessionRow>& page) {
-  Strings found;
-  for (const SessionRow& row : page.rows) found.push_back(row.session.session_id);
-  return found;
-}
-
-Strings texts(const Page<MessageRow>& page) {
-  Strings found;
-  for (const MessageRow& row : page.rows) found.push_back(row.message.text);
-  return found;
-}
-
-// All pages of the query.
-Strings all_ids(Records& records, SessionQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<SessionRow> page = records.sessions(query);
-    const Strings more = ids(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
-
-Strings all_texts(Records& records, RowQuery query) {
-  Strings found;
-  for (int pages = 0; pages < 1000; ++pages) {
-    const Page<MessageRow> page = records.messages(query);
-    const Strings more = texts(page);
-    found.insert(found.end(), more.begin(), more.end());
-    if (page.next.empty()) return found;
-    query.cursor = page.next;
-  }
-  FAIL("the pages do not end");
-  return {};
-}
 
 // --- Lists
 
@@ -548,18 +524,7 @@ TEST_CASE("Turns that went wrong are listed newest first, by how they did") {
   const Turn blocked = data.turn("one", TurnStatus::kBlocked, moment() + hours(30), "no");
   const Turn empty = data.turn("one", TurnStatus::kEmpty, moment() + hours(31));
   data.store().begin_turn(new_turn("one", "pending", moment() + hours(32)));
-  const auto listed = [&](TurnQuery query) {
-    std::vector<std::int64_t> found;
-    for (;;) {
-      const Page<TurnRow> page = data->turns(query);
-      for (const TurnRow& row : page.rows) {
-        found.push_back(row.turn.id);
-        CHECK(row.user.name == "Jane");
-      }
-      if (page.next.empty()) return found;
-      query.cursor = page.next;
-    }
-  };
+  const auto listed = [&](const TurnQuery& query) { return data.turns(query, "Jane"); };
   TurnQuery query;
   CHECK(listed(query) == std::vector{empty.id, blocked.id, failed.id});
   CHECK(data->turns(query).count == 3);
@@ -573,6 +538,104 @@ TEST_CASE("Turns that went wrong are listed newest first, by how they did") {
   CHECK(listed(query) == std::vector{empty.id});
   query.statuses = {TurnStatus::kComplete};
   CHECK(code_of([&] { data->turns(query); }) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("Turns are listed by what visitors think of their answers, whatever became of them") {
+  WITH_EVERY_DATABASE();
+  data.store().create_session("one", {"Jane", {}, {}}, moment());
+  const auto rated = [&](TurnStatus status, Timestamp at, Feedback feedback) {
+    const Turn turn = data.turn("one", status, at, "a");
+    return data.store().set_feedback("one", turn.answer->id, feedback, at + hours(1));
+  };
+  const Turn first = rated(TurnStatus::kComplete, moment(), Feedback::kDown);
+  rated(TurnStatus::kComplete, moment(), Feedback::kNone);
+  const Turn liked = rated(TurnStatus::kComplete, moment(), Feedback::kUp);
+  const Turn cut = rated(TurnStatus::kTruncated, moment() + hours(30), Feedback::kDown);
+  const Turn last = rated(TurnStatus::kComplete, moment() + hours(31), Feedback::kDown);
+  const auto listed = [&](const TurnQuery& query) { return data.turns(query, "Jane"); };
+  TurnQuery query;
+  query.feedback = Feedback::kDown;
+  CHECK(listed(query) == std::vector{last.id, cut.id, first.id});
+  CHECK(data->turns(query).count == 3);
+  CHECK(data->turns(query).rows[0].turn == last);
+  query.limit = 1;
+  CHECK(listed(query) == std::vector{last.id, cut.id, first.id});
+  query.statuses = {TurnStatus::kComplete, TurnStatus::kFailed};
+  CHECK(listed(query) == std::vector{last.id, first.id});
+  query.created.from = moment() + hours(24);
+  CHECK(listed(query) == std::vector{last.id});
+  CHECK(data->turns(query).count == 1);
+  data.store().set_feedback("one", last.answer->id, Feedback::kNone, moment());
+  CHECK(listed(query).empty());
+  TurnQuery up;
+  up.feedback = Feedback::kUp;
+  CHECK(listed(up) == std::vector{liked.id});
+}
+
+TEST_CASE("What visitors think of many answers, and what they agreed to, is looked up at once") {
+  WITH_EVERY_DATABASE();
+  std::vector<std::int64_t> answers, sessions;
+  for (const char* id : {"one", "two", "three"}) {
+    sessions.push_back(data.store().create_session(id, {}, moment()).id);
+    const Turn turn = data.turn(id, TurnStatus::kComplete, moment(), "a");
+    answers.insert(answers.end(), {turn.user_message.id, turn.answer->id});
+  }
+  CHECK(data->feedback(answers).empty());
+  CHECK(data->standing_consents(sessions).empty());
+  data.store().set_feedback("one", answers[1], Feedback::kUp, moment());
+  data.store().set_feedback("two", answers[3], Feedback::kDown, moment());
+  data.store().set_feedback("three", answers[5], Feedback::kUp, moment());
+  using Found = std::unordered_map<std::int64_t, Feedback>;
+  CHECK(data->feedback({answers[0], answers[1], answers[3], 12345}) ==
+        Found{{answers[1], Feedback::kUp}, {answers[3], Feedback::kDown}});
+  CHECK(data->feedback({}).empty());
+
+  const auto agree = [&](const char* id, const char* version, const char* words) {
+    return data.store().record_consent({id, version, "en", words, moment()});
+  };
+  agree("one", "1", "I agree.");
+  const Consent newest = agree("one", "2", "I agree to 'all' of it.");
+  agree("two", "1", "I agree.");
+  data.store().withdraw_consents("two", moment());
+  const Consent third = agree("three", "1", "I agree.");
+  using Consents = std::unordered_map<std::int64_t, Consent>;
+  CHECK(data->standing_consents({sessions[0], sessions[1], 12345}) ==
+        Consents{{sessions[0], newest}});
+  CHECK(data->standing_consents(sessions) == Consents{{sessions[0], newest}, {sessions[2], third}});
+  CHECK(data->standing_consents({}).empty());
+}
+
+TEST_CASE("Statistics count thumbs on the day they were given, with the answers of earlier days") {
+  WITH_EVERY_DATABASE();
+  const auto day = std::chrono::floor<std::chrono::days>(moment());
+  data.store().create_session("one", {}, moment());
+  std::vector<std::int64_t> answers;
+  for (int i = 0; i < 4; ++i) {
+    answers.push_back(data.turn("one", TurnStatus::kComplete, moment(i), "a").answer->id);
+  }
+  const auto think = [&](int answer, Feedback feedback, Timestamp at) {
+    data.store().set_feedback("one", answers[static_cast<std::size_t>(answer)], feedback, at);
+  };
+  think(0, Feedback::kUp, day + hours(23));
+  think(1, Feedback::kDown, day + hours(23));
+  think(2, Feedback::kDown, day + hours(24));
+  think(3, Feedback::kDown, day + hours(23));
+  think(3, Feedback::kNone, day + hours(25));
+  think(0, Feedback::kDown, day + hours(26));
+  think(1, Feedback::kDown, day + hours(22));
+  const std::vector<DayStatistics> days = data->statistics(day, day + std::chrono::days(1));
+  REQUIRE(days.size() == 2);
+  CHECK(days[0].liked == 0);
+  CHECK(days[0].disliked == 1);
+  CHECK(days[1].liked == 0);
+  CHECK(days[1].disliked == 2);
+  think(1, Feedback::kUp, day + hours(22));
+  think(2, Feedback::kUp, day + hours(72));
+  CHECK(data->statistics(day + std::chrono::days(3), day + std::chrono::days(3))[0].liked == 1);
+  // Days of the past are remembered, thumbs and all.
+  if (data.name() != "memory") {
+    CHECK(data->statistics(day, day + std::chrono::days(1)) == days);
+  }
 }
 
 TEST_CASE("Statistics count each day's sessions, messages, turns and tokens") {

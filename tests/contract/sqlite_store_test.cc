@@ -374,8 +374,9 @@ void make_first_version(const std::filesystem::path& file) {
     }
   }
   database.exec(
-      "DROP INDEX twinchat_turn_unfinished; ALTER TABLE twinchat_turn DROP COLUMN feedback; ALTER "
-      "TABLE twinchat_turn DROP COLUMN feedback_at; UPDATE twinchat_schema SET version = 1");
+      "DROP INDEX twinchat_turn_unfinished; DROP INDEX twinchat_turn_feedback; DROP INDEX "
+      "twinchat_turn_feedback_at; ALTER TABLE twinchat_turn DROP COLUMN feedback; ALTER TABLE "
+      "twinchat_turn DROP COLUMN feedback_at; UPDATE twinchat_schema SET version = 1");
 }
 
 TEST_CASE("A file of the first version gets what later ones have, and keeps its turns") {

@@ -195,7 +195,8 @@ TEST_CASE("A log-in that is idle, old or not a log-in at all lets nobody in") {
   }
 }
 
-TEST_CASE("A new password ends the other log-ins, and all that is wrong with it is said") {
+TEST_CASE("A new password ends the other log-ins, and all that is wrong with it is said",
+          "[storage]") {
   const ChatServer server;
   make_superuser(server, "boss");
   AdminClient here = AdminClient(server).log_in("boss");
@@ -230,7 +231,8 @@ TEST_CASE("A new password ends the other log-ins, and all that is wrong with it 
   CHECK(again.get("/api/admin/overview/").status == 401);
 }
 
-TEST_CASE("A script gets in with a token and can do what its user can, but for tokens") {
+TEST_CASE("A script gets in with a token and can do what its user can, but for tokens",
+          "[storage]") {
   const ChatServer server;
   make_superuser(server, "boss");
   const AdminClient boss = AdminClient(server).log_in("boss");
@@ -259,7 +261,7 @@ TEST_CASE("A script gets in with a token and can do what its user can, but for t
   CHECK(server.get("/api/admin/sessions/", {{"Authorization", "Bearer "}}).status == 401);
 }
 
-TEST_CASE("Superusers look after users") {
+TEST_CASE("Superusers look after users", "[storage]") {
   const ChatServer server;
   make_superuser(server, "boss");
   const AdminClient boss = AdminClient(server).log_in("boss");

@@ -46,7 +46,7 @@ Strings ids(const Json& page) {
   return found;
 }
 
-TEST_CASE("Sessions are listed, searched, filtered and paged") {
+TEST_CASE("Sessions are listed, searched, filtered and paged", "[storage]") {
   Fixture admin;
   const std::string jane =
       admin.chat({{"name", "Jane"}, {"email", "jane@example.com"}}, {"Can I eat mangos?"});
@@ -85,7 +85,7 @@ TEST_CASE("Sessions are listed, searched, filtered and paged") {
   CHECK(facets.at("leads") == 2);
 }
 
-TEST_CASE("A session is added, read, changed and deleted") {
+TEST_CASE("A session is added, read, changed and deleted", "[storage]") {
   Fixture admin;
   const HttpResponse made =
       admin.boss.post(kSessions, {{"user_name", " Jane "}, {"user_email", "jane@example.com"}});
@@ -119,7 +119,7 @@ TEST_CASE("A session is added, read, changed and deleted") {
   CHECK(json_of(admin.boss.get(kSessions + "nobody/")) == Json{{"detail", "Not found."}});
 }
 
-TEST_CASE("Of two operators with one form the second is told, and nothing is lost") {
+TEST_CASE("Of two operators with one form the second is told, and nothing is lost", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat({{"name", "Jane"}}, {"q"});
   const std::string path = kSessions + id + "/";
@@ -151,7 +151,8 @@ TEST_CASE("Of two operators with one form the second is told, and nothing is los
   CHECK(json_of(late).at("current").at("content") == "Q!");
 }
 
-TEST_CASE("Chosen sessions are deleted, or all that match if no more do than were seen") {
+TEST_CASE("Chosen sessions are deleted, or all that match if no more do than were seen",
+          "[storage]") {
   Fixture admin;
   Strings made;
   for (int i = 0; i < 5; ++i) made.push_back(admin.chat({{"name", "V"}}, {}));
@@ -170,7 +171,7 @@ TEST_CASE("Chosen sessions are deleted, or all that match if no more do than wer
   CHECK(admin.boss.read(kSessions).at("total") == 0);
 }
 
-TEST_CASE("Messages are listed, added, changed and deleted") {
+TEST_CASE("Messages are listed, added, changed and deleted", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"Can I eat mangos?"});
   const Json all = admin.boss.read(kMessages);
@@ -203,7 +204,7 @@ TEST_CASE("Messages are listed, added, changed and deleted") {
   CHECK(admin.server.said(id).empty());
 }
 
-TEST_CASE("A conversation shows what became of each question") {
+TEST_CASE("A conversation shows what became of each question", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1", "q2"});
   const std::string path = kSessions + id + "/conversation/";
@@ -224,7 +225,7 @@ TEST_CASE("A conversation shows what became of each question") {
   CHECK(log.at("results").size() == 3);
 }
 
-TEST_CASE("New messages appear in a conversation that is open") {
+TEST_CASE("New messages appear in a conversation that is open", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1"});
   const std::string path = kSessions + id + "/events/?after=0";
@@ -251,7 +252,7 @@ TEST_CASE("New messages appear in a conversation that is open") {
   CHECK(events == std::set<std::string>{"gone", "message", "session"});
 }
 
-TEST_CASE("A live conversation ends with the log-in") {
+TEST_CASE("A live conversation ends with the log-in", "[storage]") {
   Fixture admin;
   const std::string id = admin.chat(Json::object(), {"q1"});
   const AdminClient other = AdminClient(admin.server).log_in("boss");
@@ -266,7 +267,7 @@ TEST_CASE("A live conversation ends with the log-in") {
   CHECK(text.find("event: gone") != std::string::npos);
 }
 
-TEST_CASE("Turns that went wrong and figures of the days are there to see") {
+TEST_CASE("Turns that went wrong and figures of the days are there to see", "[storage]") {
   Fixture admin;
   admin.chat({{"email", "j@example.com"}}, {"q1", "q2"});
   const std::string id = admin.chat(Json::object(), {});
@@ -348,7 +349,8 @@ TEST_CASE("One person is exported and erased, down to the bytes of the database"
   CHECK(log.at(0).at("object_id") == "");
 }
 
-TEST_CASE("Operators see what visitors think of answers and what they agreed to, also in exports") {
+TEST_CASE("Operators see what visitors think of answers and what they agreed to, also in exports",
+          "[storage]") {
   Fixture admin;
   const std::string id = admin.chat({{"name", "Jane"}, {"email", "j@example.com"}}, {"q1", "q2"});
   const std::string other = admin.chat({{"name", "John"}}, {"q3"});
@@ -365,6 +367,24 @@ TEST_CASE("Operators see what visitors think of answers and what they agreed to,
   CHECK(shown.at(0).at("turn").at("feedback_at").is_null());
   CHECK(shown.at(2).at("turn").at("feedback") == "down");
   CHECK(shown.at(2).at("turn").at("feedback_at").is_string());
+
+  const auto listed = [&](const char* query) {
+    return admin.boss.read(std::string("/api/admin/turns/?") + query).at("results");
+  };
+  const Json disliked = listed("feedback=down");
+  REQUIRE(disliked.size() == 1);
+  CHECK(disliked.at(0).at("question") == "q2");
+  CHECK(disliked.at(0).at("status") == "complete");
+  CHECK(disliked.at(0).at("feedback") == "down");
+  CHECK(disliked.at(0).at("feedback_at").is_string());
+  CHECK(listed("feedback=down&status=unanswered").empty());
+  CHECK(listed("feedback=up").empty());
+  CHECK(listed("status=flagged").empty());
+  CHECK(admin.boss.get("/api/admin/turns/?feedback=none").status == 400);
+  CHECK(admin.boss.read("/api/admin/overview/").at("disliked") == 1);
+  const Json today = admin.boss.read("/api/admin/statistics/").at("days").back();
+  CHECK(today.at("liked") == 0);
+  CHECK(today.at("disliked") == 1);
 
   const Json consents = admin.boss.read(kSessions + id + "/").at("consents");
   REQUIRE(consents.size() == 1);
@@ -398,7 +418,7 @@ TEST_CASE("Operators see what visitors think of answers and what they agreed to,
   CHECK(admin.boss.read(kSessions + id + "/").at("consents").at(0).at("withdrawn_at").is_string());
 }
 
-TEST_CASE("Exports hold everything that is filtered, and no formulas") {
+TEST_CASE("Exports hold everything that is filtered, and no formulas", "[storage]") {
   Fixture admin;
   for (int i = 0; i < 3; ++i) admin.chat({{"name", "V" + std::to_string(i)}}, {});
   admin.chat({{"name", "=HYPERLINK(\"http://evil\")"}, {"phone", "+1555"}},
@@ -425,7 +445,7 @@ TEST_CASE("Exports hold everything that is filtered, and no formulas") {
   CHECK(admin.boss.read("/api/admin/audit/?action=export").at("results").size() == 5);
 }
 
-TEST_CASE("The existing client's operator routes work with the same log-in") {
+TEST_CASE("The existing client's operator routes work with the same log-in", "[storage]") {
   Fixture admin;
   const std::string sessions = "/api/chat/sessions/";
   Strings made;

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "catch.h"
-#include "twinchat/store.h"
+#include "twinchat/sqlite_store.h"
 
 namespace twinchat::testing {
 
@@ -119,10 +119,13 @@ std::vector<std::string> ChatServer::said(const std::string& session_id) const {
   return lines;
 }
 
+std::shared_ptr<Store> ChatServer::store() const {
+  if (database_url() != "sqlite:///chat.db") return open_store(database_url());
+  return open_sqlite_store(folder_ / "chat.db", {.create = false});
+}
+
 std::vector<Turn> ChatServer::turns(const std::string& session_id) const {
-  std::string url = database_url();
-  if (url == "sqlite:///chat.db") url = "sqlite:///" + (folder_ / "chat.db").string();
-  return open_store(url)->turns(session_id, 100);
+  return store()->turns(session_id, 100);
 }
 
 std::vector<std::string> served_routes(const ChatServer& server) {

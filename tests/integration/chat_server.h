@@ -17,6 +17,7 @@
 #include "standin.h"
 #include "temp_dir.h"
 #include "twinchat/session.h"
+#include "twinchat/store.h"
 
 namespace twinchat::testing {
 
@@ -85,7 +86,9 @@ class ChatServer {
   Json session(const std::string& session_id) const;
   // What the visitor and the bot said, as the session shows it: "u:...", "b:...".
   std::vector<std::string> said(const std::string& session_id) const;
-  // The turns as they are stored. Reads the database beside the running server.
+  // The database, opened beside the running server.
+  std::shared_ptr<Store> store() const;
+  // The turns as they are stored in it.
   std::vector<Turn> turns(const std::string& session_id) const;
 
  private:

@@ -190,6 +190,24 @@ TEST_CASE("Each request, model call and store call is counted once, under its ro
   CHECK(tokens("reasoning_output") == used.thought_tokens);
 }
 
+#ifdef TWINCHAT_TEST_POSTGRES
+TEST_CASE("The connections to PostgreSQL are counted, and the log does not tell the password") {
+  const PostgresDatabase database(PostgresDatabase::Kind::kReused);
+  ChatServer server({.env = {{"DATABASE_URL", database.url()}, {"DATABASE_POOL_SIZE", "3"}}});
+  CHECK(server.ask(server.new_session(), "Hello").status == 200);
+  const Series seen = metrics_of(server);
+  CHECK(value(seen, "db_client_connection_max") == 3);
+  CHECK(value(seen, "twinchat_db_connections_opened_total") > 0);
+  CHECK(value(seen, "db_client_connection_count{db_client_connection_state=\"used\"}") +
+            value(seen, "db_client_connection_count{db_client_connection_state=\"idle\"}") >
+        0);
+  CHECK(value(seen, "db_client_connection_timeouts_total") == 0);
+  server.stop(SIGTERM);
+  CHECK(server.log().find("with database postgresql://127.0.0.1:") != std::string::npos);
+  CHECK(server.log().find(kPostgresPassword) == std::string::npos);
+}
+#endif
+
 TEST_CASE("Metrics are not on the visitors' port, and nothing that visitors sent is in them") {
   ChatServer server;
   CHECK(server.get("/metrics").status == 404);

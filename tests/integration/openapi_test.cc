@@ -44,7 +44,7 @@ Strings described(const Json& document, bool with_pages) {
   return routes;
 }
 
-TEST_CASE("Every route is in the OpenAPI document, and the document has no other") {
+TEST_CASE("Every route is in the OpenAPI document, and the document has no other", "[storage]") {
   const ChatServer server;
   const Json document = json_of(server.get("/api/openapi.json"));
   const Strings routes = served(server);
@@ -52,7 +52,8 @@ TEST_CASE("Every route is in the OpenAPI document, and the document has no other
   CHECK(described(document, routes.contains("GET /admin")) == routes);
 }
 
-TEST_CASE("The OpenAPI document has the program's version and is asked for again by its ETag") {
+TEST_CASE("The OpenAPI document has the program's version and is asked for again by its ETag",
+          "[storage]") {
   const ChatServer server;
   const HttpResponse response = server.get("/api/openapi.json/");
   const auto program = start_program({"--version"}, {}, server.folder());
@@ -66,7 +67,8 @@ TEST_CASE("The OpenAPI document has the program's version and is asked for again
   CHECK(again.body.empty());
 }
 
-TEST_CASE("The OpenAPI document can be read by the pages of allowed origins, and by no others") {
+TEST_CASE("The OpenAPI document can be read by the pages of allowed origins, and by no others",
+          "[storage]") {
   const ChatServer server({.env = {{"CORS_ALLOWED_ORIGINS", "https://example.com"}}});
   const auto allowed = [&](const char* origin) {
     return server.get("/api/openapi.json", {{"Origin", origin}})
@@ -76,7 +78,8 @@ TEST_CASE("The OpenAPI document can be read by the pages of allowed origins, and
   CHECK(allowed("https://elsewhere.com") == std::nullopt);
 }
 
-TEST_CASE("The page of the API is held to the strictest policy and takes nothing from elsewhere") {
+TEST_CASE("The page of the API is held to the strictest policy and takes nothing from elsewhere",
+          "[storage]") {
   const ChatServer server;
   if (!served(server).contains("GET /api/docs")) SUCCEED("a build without pages");
   for (const char* path : {"/api/docs", "/api/docs/"}) {
@@ -98,7 +101,8 @@ TEST_CASE("The page of the API is held to the strictest policy and takes nothing
 }
 
 // Answers that no other test looks at, for the comparison with the document.
-TEST_CASE("Wrong parameters and bodies of the admin's routes are told as the document says") {
+TEST_CASE("Wrong parameters and bodies of the admin's routes are told as the document says",
+          "[storage]") {
   const ChatServer server;
   make_superuser(server, "boss");
   AdminClient boss(server);
@@ -128,7 +132,7 @@ TEST_CASE("Wrong parameters and bodies of the admin's routes are told as the doc
   CHECK(boss.post(user + "password/", {{"password1", "a"}}).status == 400);
 }
 
-TEST_CASE("What the server answers is kept for the comparison with the document") {
+TEST_CASE("What the server answers is kept for the comparison with the document", "[storage]") {
   const char* const folder = std::getenv("TWINCHAT_ANSWERS");
   if (folder == nullptr) {
     SUCCEED("nothing is kept in this run");

@@ -122,7 +122,7 @@ TEST_CASE("A replayed message is streamed from the store", "[storage]") {
   CHECK(server.gemini().stats().calls == 1);
 }
 
-TEST_CASE("A silent stream is kept alive by comments", "[storage]") {
+TEST_CASE("A silent stream is kept alive by comments") {
   ChatServer server({.env = {{"CHAT_HEARTBEAT", "0.1"}}});
   server.gemini().script({{"text", "At last."}, {"latency_ms", 1500}});
   const HttpResponse response = server.post(kStream, body(server.new_session()));

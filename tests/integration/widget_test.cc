@@ -6,7 +6,6 @@
 
 #include "catch.h"
 #include "chat_server.h"
-#include "twinchat/sqlite_store.h"
 #include "wait.h"
 
 namespace twinchat::testing {
@@ -30,12 +29,13 @@ std::vector<std::string> contents(const Json& page) {
 }
 
 std::vector<Consent> consents(const ChatServer& server, const std::string& id) {
-  return open_sqlite_store(server.folder() / "chat.db", {.create = false})->consents(id);
+  return server.store()->consents(id);
 }
 
 // --- Settings
 
-TEST_CASE("The widget's settings are there for anybody, may be kept for a minute, and have a tag") {
+TEST_CASE("The widget's settings are there for anybody, may be kept for a minute, and have a tag",
+          "[storage]") {
   ChatServer server;
   const HttpResponse response = server.get(kWidget, {{"Origin", "http://localhost:5173"}});
   CHECK(response.status == 200);
@@ -59,7 +59,8 @@ TEST_CASE("The widget's settings are there for anybody, may be kept for a minute
   CHECK(server.request("HEAD", kWidget).status == 200);
 }
 
-TEST_CASE("An operator's settings stand over those that are built in, inline or in a file") {
+TEST_CASE("An operator's settings stand over those that are built in, inline or in a file",
+          "[storage]") {
   const std::string text = R"({"texts": {"en": {"title": "Ask us"}}, "consent": null})";
   ChatServerOptions options;
   TempDir folder;
@@ -76,7 +77,8 @@ TEST_CASE("An operator's settings stand over those that are built in, inline or 
   CHECK(settings["consent"].is_null());
 }
 
-TEST_CASE("Settings of the widget that would not do are told at the start, by their place") {
+TEST_CASE("Settings of the widget that would not do are told at the start, by their place",
+          "[storage]") {
   const TempDir folder;
   const auto program = start_program(
       {"serve", "--port", "0"},
@@ -89,7 +91,8 @@ TEST_CASE("Settings of the widget that would not do are told at the start, by th
 
 // --- Consent
 
-TEST_CASE("A consent is stored with the words that were shown, and its withdrawal with its time") {
+TEST_CASE("A consent is stored with the words that were shown, and its withdrawal with its time",
+          "[storage]") {
   ChatServer server({.env = {{"CHAT_WIDGET", R"({"consent": {"version": "2026-11"}})"}}});
   const std::string id = server.new_session();
   const auto give = [&](const char* language) {
@@ -123,7 +126,7 @@ TEST_CASE("A consent is stored with the words that were shown, and its withdrawa
   CHECK(never["withdrawn_at"].is_null());
 }
 
-TEST_CASE("A consent to what nobody asks for is refused by its fields") {
+TEST_CASE("A consent to what nobody asks for is refused by its fields", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const auto refused = [&](const Json& body) {
@@ -150,7 +153,7 @@ TEST_CASE("A consent to what nobody asks for is refused by its fields") {
 
 // --- Feedback, and messages in pages
 
-TEST_CASE("Feedback on an answer is kept and taken back, and shown with the message") {
+TEST_CASE("Feedback on an answer is kept and taken back, and shown with the message", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.ask(id, "One");
@@ -178,7 +181,8 @@ TEST_CASE("Feedback on an answer is kept and taken back, and shown with the mess
   }
 }
 
-TEST_CASE("Feedback on what is no answer of the session is 404, and wrong fields are 400") {
+TEST_CASE("Feedback on what is no answer of the session is 404, and wrong fields are 400",
+          "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.ask(id, "One");
@@ -203,7 +207,8 @@ TEST_CASE("Feedback on what is no answer of the session is 404, and wrong fields
         Json{{"message_id", {"This field is required."}}, {"value", {"This field is required."}}});
 }
 
-TEST_CASE("A long history comes in pages from its end, each with the way to the one before") {
+TEST_CASE("A long history comes in pages from its end, each with the way to the one before",
+          "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   for (int i = 0; i < 5; ++i) server.ask(id, std::to_string(i));
@@ -234,7 +239,7 @@ TEST_CASE("A long history comes in pages from its end, each with the way to the 
   CHECK(contents(json_of(server.get(page_of(server.new_session())))).empty());
 }
 
-TEST_CASE("A page is asked for with a limit from 1 to 200 and a cursor of ours") {
+TEST_CASE("A page is asked for with a limit from 1 to 200 and a cursor of ours", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   for (const char* limit : {"0", "201", "-1", "x", "1.5", "99999999999999999999"}) {
@@ -257,7 +262,8 @@ TEST_CASE("A page is asked for with a limit from 1 to 200 and a cursor of ours")
 // --- Stop
 
 TEST_CASE(
-    "An answer is stopped from outside: what was shown is stored, and the stream ends as ever") {
+    "An answer is stopped from outside: what was shown is stored, and the stream ends as ever",
+    "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   const auto stop = [&](const Json& further = Json::object()) {
@@ -293,7 +299,7 @@ TEST_CASE(
   CHECK(server.ask(id, "Again").status == 200);
 }
 
-TEST_CASE("A message that is awaited in one piece is stopped, too") {
+TEST_CASE("A message that is awaited in one piece is stopped, too", "[storage]") {
   ChatServer server;
   const std::string id = server.new_session();
   server.gemini().script({{"hang", true}});
@@ -306,7 +312,7 @@ TEST_CASE("A message that is awaited in one piece is stopped, too") {
   CHECK(server.said(id) == std::vector<std::string>{"u:Hi"});
 }
 
-TEST_CASE("Stopping needs a session that is there") {
+TEST_CASE("Stopping needs a session that is there", "[storage]") {
   ChatServer server;
   CHECK(server.post(kStop, Json{{"session_id", kUnknown}}.dump()).status == 404);
   CHECK(json_of(server.post(kStop, "{}")) == Json{{"session_id", {"This field is required."}}});
@@ -314,7 +320,7 @@ TEST_CASE("Stopping needs a session that is there") {
 
 // --- Limits
 
-TEST_CASE("The widget's routes count as lookups to the rate limits") {
+TEST_CASE("The widget's routes count as lookups to the rate limits", "[storage]") {
   ChatServer server({.env = {{"CHAT_RATE_LIMITS", "lookup.session=1/h"}}});
   const auto route = GENERATE_COPY(as<std::string>{}, kConsent, kFeedback, kStop, "messages");
   CAPTURE(route);
@@ -334,7 +340,7 @@ TEST_CASE("The widget's routes count as lookups to the rate limits") {
   CHECK(second.header("retry-after"));
 }
 
-TEST_CASE("Asking for the widget's settings counts, by address") {
+TEST_CASE("Asking for the widget's settings counts, by address", "[storage]") {
   ChatServer server({.env = {{"CHAT_RATE_LIMITS", "lookup.address=2/h"}}});
   CHECK(server.get(kWidget).status == 200);
   CHECK(server.get(kWidget).status == 200);

@@ -111,6 +111,10 @@ export class Comparison {
   }
 
   #problem(record) {
+    const refused = this.#document.components.responses.Refused;
+    if (refused['x-statuses-without-body'].includes(record.status)) {
+      return record.body ? 'a body' : 'location' in record.headers ? null : 'no Location';
+    }
     const path = withoutSlash(decodeURI(record.target.replace(/[?#].*/s, '')));
     const found = this.#paths.find(
       ({ item, pattern }) => Boolean(item.servers) === record.metrics && pattern.test(path),

@@ -150,8 +150,13 @@ class Debian(unittest.TestCase):
         self.assertIn("Type=notify", unit.read_text())
         if not shutil.which("systemd-analyze"):
             self.skipTest("no systemd-analyze")
+        # It looks for kill, which is another package's.
+        kill = ROOT / "bin/kill"
+        kill.parent.mkdir(exist_ok=True)
+        shutil.copy("/bin/kill", kill)
         run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={ROOT}",
             unit.name)
+        kill.unlink()
         # At most 2 of 10 in exposure: "OK" in its words.
         run("systemd-analyze", "security", "--offline=true", "--threshold=20", unit)
 

@@ -242,9 +242,18 @@ PostgresDatabase::PostgresDatabase(Kind kind) : kind_(kind), claim_(postgres_pla
     for (int number = 1; !claim(number); ++number) continue;
     return;
   }
+  create("");
+}
+
+PostgresDatabase::PostgresDatabase(const std::string& options)
+    : kind_(Kind::kNew), claim_(postgres_place().admin_url) {
+  create(options);
+}
+
+void PostgresDatabase::create(const std::string& options) {
   static std::atomic<int> count{0};
   name_ = "new_" + std::to_string(getpid()) + "_" + std::to_string(++count);
-  claim_.exec(creation_of(name_));
+  claim_.exec(creation_of(name_) + " " + options);
 }
 
 // Takes the database of that number, unless another test has it.

@@ -50,6 +50,8 @@ class PostgresServer {
   void stop(bool orderly);
   void start();
   pid_t pid() const { return process_->pid(); }
+  // What it has logged since it was started.
+  std::string log() const { return process_->errors(); }
 
  private:
   TempDir folder_;
@@ -125,6 +127,8 @@ class PostgresDatabase {
     kReused,  // an earlier test's, whose tables were emptied: for tests that leave the schema alone
   };
   explicit PostgresDatabase(Kind kind = Kind::kNew);
+  // A new one with these options of CREATE DATABASE, such as its locale.
+  explicit PostgresDatabase(const std::string& options);
   ~PostgresDatabase();
   PostgresDatabase(const PostgresDatabase&) = delete;
   PostgresDatabase& operator=(const PostgresDatabase&) = delete;
@@ -139,6 +143,7 @@ class PostgresDatabase {
 
  private:
   bool claim(int number);
+  void create(const std::string& options);
 
   const Kind kind_;
   std::string name_;

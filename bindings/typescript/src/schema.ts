@@ -579,7 +579,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what went unanswered or was flagged */
+        /** List what went unanswered, was flagged, or has a thumb up or down */
         get: operations["listTurns"];
         put?: never;
         post?: never;
@@ -1564,6 +1564,8 @@ export interface components {
             unanswered: number | null;
             /** @description Likewise. */
             flagged: number | null;
+            /** @description Likewise: turns whose answer has a thumb down. */
+            disliked: number | null;
             /** @description The user's last 10 that changed something. */
             recent_actions: components["schemas"]["AuditEntry"][];
         };
@@ -1705,6 +1707,10 @@ export interface components {
             cached_tokens: number;
             output_tokens: number;
             thought_tokens: number;
+            /** @description Thumbs up that were given that day and still stand, to answers of any day. */
+            liked: number;
+            /** @description Likewise: thumbs down. */
+            disliked: number;
             latency_ms: components["schemas"]["Latency"] | null;
         };
         /** @description Other keys are ignored. */
@@ -1821,6 +1827,12 @@ export interface components {
             question_id: number;
             /** @description The first 100 characters. */
             answer: string | null;
+            /**
+             * @description What the visitor thinks of the answer.
+             * @enum {string|null}
+             */
+            feedback: "up" | "down" | null;
+            feedback_at: components["schemas"]["Time"] | null;
             model: string;
             attempts: number;
             latency_ms: number;
@@ -1926,7 +1938,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description What can come from every path: 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
+        /** @description What can come from every path: 301, 308 without a body where https is asked for (SECURE_SSL_REDIRECT); 400 a malformed request, or a Host that is not in ALLOWED_HOSTS; 408 too slow; 413 a body over MAX_BODY_BYTES; 414, 431 a head too long; 415 a body that is no JSON; 417, 501, 505 what is not supported; 500 a fault of ours; 503 the database cannot be reached or written, too much is under way, or the server is going down; 504 the database is too slow. */
         Refused: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -2174,6 +2186,8 @@ export interface components {
         After: number;
         /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
         TurnStatuses: string;
+        /** @description Turns whose answer has that thumb, whatever their status; with a status, those of that status alone. */
+        TurnFeedback: "up" | "down";
         Email: string;
         /** @description Compared by its digits. */
         Phone: string;
@@ -3513,6 +3527,8 @@ export interface operations {
             query?: {
                 /** @description unanswered (failed, empty, interrupted, cancelled), flagged (blocked, truncated), or a comma list of statuses out of these six; both groups when left out. */
                 status?: components["parameters"]["TurnStatuses"];
+                /** @description Turns whose answer has that thumb, whatever their status; with a status, those of that status alone. */
+                feedback?: components["parameters"]["TurnFeedback"];
                 /** @description In UTC. */
                 created?: components["parameters"]["Created"];
                 /** @description This day or later. */

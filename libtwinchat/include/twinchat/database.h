@@ -39,7 +39,25 @@ TWINCHAT_EXPORT std::optional<std::filesystem::path> sqlite_file(std::string_vie
 TWINCHAT_EXPORT Database open_sqlite_database(const std::filesystem::path& file,
                                               const SqliteStoreOptions& options = {});
 
-// As open_postgres_store().
+// As open_postgres_store(). Users are those of Django's auth_user, as with SQLite. Searches go by
+// trigram indexes on Django's own tables (extension pg_trgm), so that all they find is as new as
+// the tables, whoever writes; PostgresStoreOptions::build_indexes says when they are made. Without
+// them searches look at the rows themselves and stop early.
+//
+// What sessions are listed by is in a table that the store writes with every message. What other
+// programs add is brought in before every reading. What they change or delete of old rows is seen
+// at once in searches, in histories and on every page that shows it; in the totals and in orders
+// by the last change or the number of messages it may take some ten minutes where there are more
+// than a thousand sessions or 20,000 messages: there is no trigger, and a thread of the records
+// compares the rows a few at a time.
+//
+// The audit log is added to and nothing else: no statement changes or deletes its rows, and the
+// role that made the table gives up its own right to. A superuser, or an owner who grants himself
+// that right again, can: let the server be neither where that matters.
+//
+// Records::erase() has the tables vacuumed behind it, by the thread and as far as the role may do
+// that. What is left until PostgreSQL uses the space again, or lies in its write-ahead log, in
+// archives, replicas and backups, is for who runs them.
 TWINCHAT_EXPORT Database open_postgres_database(std::string_view url,
                                                 const PostgresStoreOptions& options = {});
 

@@ -47,7 +47,9 @@ struct PostgresStoreOptions {
 // The tables are those of the Django deployments, made the same way as Django makes them; what is
 // the library's own is in tables named twinchat_*. A database that Django made is taken as it is,
 // and Django can go on using it. Any number of servers may use one database at the same time, and
-// may stand behind a pooler like pgbouncer in transaction mode.
+// may stand behind a pooler like pgbouncer in transaction mode. A connection that leads to
+// PostgreSQL itself has the statements of messages planned once, which saves the database half of
+// its work; behind a pooler they are planned each time.
 //
 // Text in PostgreSQL is UTF-8 without NUL characters: what else there is in a text comes back as
 // U+FFFD, and a session id with such is kInvalidArgument. Details are kInvalidArgument when they

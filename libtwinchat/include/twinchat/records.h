@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "twinchat/audit.h"
@@ -84,8 +85,11 @@ struct RowQuery {
 
 // Which turns to list, newest first.
 struct TurnQuery {
-  // Any of them; of kPending and kComplete there is no list. Empty: all others.
+  // Any of them; of kPending and kComplete there is no list. Empty: all others. With `feedback` all
+  // of them will do, and empty stands for all.
   std::vector<TurnStatus> statuses = {};
+  // Only those of whose answer the visitor thinks so; kNone: no matter what is thought.
+  Feedback feedback = Feedback::kNone;
   TimeRange created = {};   // only those that began then
   std::size_t limit = 100;  // rows of a page
   std::string cursor = {};  // as SessionQuery::cursor
@@ -131,6 +135,9 @@ struct DayStatistics {
   // Turns begun that day by how they ended, in the order of TurnStatus; pending ones first.
   std::vector<std::int64_t> turns = std::vector<std::int64_t>(8);
   Usage usage = {};  // of all turns begun that day
+  // Answers, of whatever day, that were given a thumb that day which they have still.
+  std::int64_t liked = 0;     // up
+  std::int64_t disliked = 0;  // down
   // How long the model took: so many in a hundred answers were not later.
   struct Latency {
     std::chrono::milliseconds p50{0};  // half of them
@@ -165,7 +172,7 @@ struct ExpiredQuery {
 // What was written through the Store or through here is seen at once; what another program wrote to
 // the same database, too. The exception is a database whose search index is behind (it was filled
 // without one, or under a load that left no time for it): then lists and searches do not see the
-// newest rows yet, and say so by Page::complete.
+// newest rows yet, and say so by Page::complete. On PostgreSQL see open_postgres_database().
 //
 // Errors as of Store. No error text holds details or messages of visitors.
 //
@@ -207,6 +214,10 @@ class TWINCHAT_EXPORT Records {
   // Empty for an unknown session.
   virtual std::vector<Utterance> conversation(std::string_view session_id, std::int64_t before_id,
                                               std::size_t limit) = 0;
+  // Of each of the sessions with these Session::id the newest consent that stands. Those without
+  // one are left out.
+  virtual std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) = 0;
 
   // --- Messages
 
@@ -236,9 +247,13 @@ class TWINCHAT_EXPORT Records {
   // status of which there is no list.
   virtual Page<TurnRow> turns(const TurnQuery& query) = 0;
   // One for every day from `first` to `last`. kInvalidArgument for more than 366 days. What was
-  // deleted after its day had ended may still be counted.
+  // deleted or taken back after its day had ended may still be counted.
   virtual std::vector<DayStatistics> statistics(std::chrono::sys_days first,
                                                 std::chrono::sys_days last) = 0;
+  // What visitors think of the answers with these ids. Those of which nothing was said are left
+  // out.
+  virtual std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) = 0;
 
   // --- One person
 

@@ -701,4 +701,8 @@ bool is_allowed_url(const std::string& url) {
   return !host.empty() && (scheme == "https" || (scheme == "http" && is_loopback_address(host)));
 }
 
+std::string libcurl_version() {
+  return curl_version_info(CURLVERSION_NOW)->version;
+}
+
 }  // namespace twinchat::gemini

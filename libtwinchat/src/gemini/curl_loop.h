@@ -36,4 +36,7 @@ class CurlLoop : public IoLoop {
 // or password in it.
 bool is_allowed_url(const std::string& url);
 
+// Of the libcurl that is loaded, "7.88.1".
+std::string libcurl_version();
+
 }  // namespace twinchat::gemini

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "store/cursor.h"
@@ -173,6 +175,20 @@ class MemoryRecords final : public Records {
     return found;
   }
 
+  std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) override {
+    const std::unordered_set<std::int64_t> wanted(sessions.begin(), sessions.end());
+    std::lock_guard lock(data_->mutex);
+    std::unordered_map<std::int64_t, Consent> found;
+    for (const auto& [id, stored] : data_->sessions) {
+      if (!wanted.contains(stored.session.id)) continue;
+      for (const Consent& consent : stored.consents) {
+        if (!consent.withdrawn_at) found.insert_or_assign(stored.session.id, consent);
+      }
+    }
+    return found;
+  }
+
   Page<MessageRow> messages(const RowQuery& query) override {
     std::lock_guard lock(data_->mutex);
     std::vector<std::string> words;
@@ -294,7 +310,9 @@ class MemoryRecords final : public Records {
     std::map<std::int64_t, TurnRow, std::greater<>> rows;
     for (const auto& [id, stored] : data_->sessions) {
       for (const StoredTurn& turn : stored.turns) {
-        if (std::find(statuses.begin(), statuses.end(), turn.turn.status) != statuses.end() &&
+        const bool any = statuses.empty() || std::find(statuses.begin(), statuses.end(),
+                                                       turn.turn.status) != statuses.end();
+        if (any && (query.feedback == Feedback::kNone || query.feedback == turn.turn.feedback) &&
             query.created.contains(turn.began_at)) {
           rows.emplace(turn.turn.id, TurnRow{turn.turn, stored.session.user});
         }
@@ -322,6 +340,22 @@ class MemoryRecords final : public Records {
       days.push_back(figures_of(day));
     }
     return days;
+  }
+
+  std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) override {
+    const std::unordered_set<std::int64_t> wanted(answer_ids.begin(), answer_ids.end());
+    std::lock_guard lock(data_->mutex);
+    std::unordered_map<std::int64_t, Feedback> found;
+    for (const auto& [id, stored] : data_->sessions) {
+      for (const StoredTurn& turn : stored.turns) {
+        if (turn.turn.feedback != Feedback::kNone && turn.turn.answer &&
+            wanted.contains(turn.turn.answer->id)) {
+          found.emplace(turn.turn.answer->id, turn.turn.feedback);
+        }
+      }
+    }
+    return found;
   }
 
   std::vector<std::string> sessions_of(const PersonName& person) override {
@@ -373,6 +407,9 @@ class MemoryRecords final : public Records {
         found.visitor_messages += message.is_bot ? 0 : 1;
       }
       for (const StoredTurn& turn : stored.turns) {
+        if (turn.turn.feedback_at && range.contains(*turn.turn.feedback_at)) {
+          ++(turn.turn.feedback == Feedback::kUp ? found.liked : found.disliked);
+        }
         if (!range.contains(turn.began_at)) continue;
         add_turn(found, turn.turn.status, turn.turn.usage, turn.turn.latency, latencies);
       }

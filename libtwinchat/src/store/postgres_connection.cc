@@ -198,6 +198,11 @@ bool SqlError::is_permanent() const noexcept {
 
 // --- Texts
 
+std::string libpq_version() {
+  const int number = PQlibVersion();
+  return std::to_string(number / 10'000) + "." + std::to_string(number % 10'000);
+}
+
 bool is_storable(std::string_view text) noexcept {
   return text.find('\0') == text.npos && count_code_points(text).has_value();
 }
@@ -291,6 +296,7 @@ Connection::Connection(const Target& target, const Limits& limits, bool plain)
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     try {
       connect(target, hosts[i], limits, plain);
+      keeps_ = is_direct();
       return;
     } catch (const SqlError& error) {
       if (i + 1 == hosts.size()) throw;
@@ -383,14 +389,54 @@ void Connection::cancel() noexcept {
 
 Connection::Result Connection::execute(const char* sql, const Parameters& parameters) {
   if (lost_) lose("the connection was lost before");
-  last_sqlstate_.clear();
-  PGconn* const connection = connection_.get();
-  const auto deadline = Clock::now() + allowed_.value_or(statement_limit_) + kGrace;
-  if (PQsendQueryParams(connection, sql, static_cast<int>(parameters.values.size()),
+  if (PQsendQueryParams(connection_.get(), sql, static_cast<int>(parameters.values.size()),
                         parameters.types.data(), parameters.values.data(),
                         parameters.lengths.data(), parameters.formats.data(), 1) != 1) {
     lose("the statement could not be sent");
   }
+  return receive();
+}
+
+Connection::Result Connection::execute_kept(const char* sql, const Parameters& parameters) {
+  if (!keeps_) return execute(sql, parameters);
+  if (lost_) lose("the connection was lost before");
+  PGconn* const connection = connection_.get();
+  const int count = static_cast<int>(parameters.values.size());
+  std::string& name = kept_[sql];
+  if (name.empty()) {
+    const std::string made = "twinchat_" + std::to_string(kept_.size());
+    if (PQsendPrepare(connection, made.c_str(), sql, count, parameters.types.data()) != 1) {
+      lose("the statement could not be sent");
+    }
+    receive();
+    name = made;
+  }
+  if (PQsendQueryPrepared(connection, name.c_str(), count, parameters.values.data(),
+                          parameters.lengths.data(), parameters.formats.data(), 1) != 1) {
+    lose("the statement could not be sent");
+  }
+  try {
+    return receive();
+  } catch (const SqlError& error) {
+    // A migration changed what a plan stands on, or somebody took the statements away: another
+    // connection knows none of them.
+    if (error.sqlstate() != "0A000" && error.sqlstate() != "26000") throw;
+  }
+  lose("a kept statement is of no further use");
+}
+
+// A pooler tells its clients of processes that are not PostgreSQL's.
+bool Connection::is_direct() {
+  const Result answer = execute("SELECT pg_backend_pid()::bigint", {});
+  const std::string_view value{PQgetvalue(answer.get(), 0, 0),
+                               static_cast<std::size_t>(PQgetlength(answer.get(), 0, 0))};
+  return from_big_endian(value) == PQbackendPID(connection_.get());
+}
+
+Connection::Result Connection::receive() {
+  last_sqlstate_.clear();
+  PGconn* const connection = connection_.get();
+  const auto deadline = Clock::now() + allowed_.value_or(statement_limit_) + kGrace;
   Result first;
   for (;;) {
     const int unsent = PQflush(connection);
@@ -537,13 +583,18 @@ Query& Query::bind_null() {
   return *this;
 }
 
+Connection::Result Query::execute() {
+  return kept_ ? connection_.execute_kept(sql_, parameters_)
+               : connection_.execute(sql_, parameters_);
+}
+
 bool Query::step() {
-  if (!result_) result_ = connection_.execute(sql_, parameters_);
+  if (!result_) result_ = execute();
   return ++row_ < PQntuples(result_.get());
 }
 
 std::int64_t Query::run() {
-  result_ = connection_.execute(sql_, parameters_);
+  result_ = execute();
   const std::string_view text = PQcmdTuples(result_.get());
   std::int64_t count = 0;
   std::from_chars(text.data(), text.data() + text.size(), count);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,9 @@ class SqlError : public Error {
   std::string sqlstate_;
   bool lost_ = false;
 };
+
+// Of the libpq that is loaded, "15.14".
+std::string libpq_version();
 
 // Whether PostgreSQL can hold the text: UTF-8 without a NUL character.
 bool is_storable(std::string_view text) noexcept;
@@ -149,6 +153,10 @@ class Connection {
 
   void connect(const Target& target, const Target::Host& host, const Limits& limits, bool plain);
   Result execute(const char* sql, const Parameters& parameters);
+  Result execute_kept(const char* sql, const Parameters& parameters);
+  // The answer to what was sent.
+  Result receive();
+  bool is_direct();
   // Waits until the socket can be read, or also written. False when `deadline` has passed.
   bool wait(bool also_write, Clock::time_point deadline) const;
   [[noreturn]] void lose(const std::string& why);
@@ -159,7 +167,16 @@ class Connection {
   std::optional<std::chrono::milliseconds> allowed_;  // for the rest of the transaction
   std::string last_sqlstate_;                         // that the server reported
   bool lost_ = false;
+  bool keeps_ = false;                                      // the server's process is ours alone
+  std::unordered_map<const char*, std::string> kept_ = {};  // names of statements that it knows
   Clock::time_point opened_at_ = Clock::now();
+};
+
+// A statement with static lifetime that is used again and again: a connection that leads to
+// PostgreSQL itself has it planned once. One that leads to a pooler, where the next transaction may
+// meet another process, has it planned each time like every other.
+struct Kept {
+  const char* sql;
 };
 
 // One use of a statement: bind in the order of $1, $2, ...; step, read. All rows are there after
@@ -177,6 +194,8 @@ class Query {
  public:
   // `sql` must live as long as the Query.
   Query(Connection& connection, const char* sql) : connection_(connection), sql_(sql) {}
+  Query(Connection& connection, Kept statement)
+      : connection_(connection), sql_(statement.sql), kept_(true) {}
   // A statement made for this one use.
   Query(Connection& connection, std::string sql)
       : connection_(connection), own_(std::move(sql)), sql_(own_.c_str()) {}
@@ -230,6 +249,8 @@ class Query {
   Connection& connection_;
   const std::string own_ = {};
   const char* const sql_;
+  const bool kept_ = false;
+  Connection::Result execute();
   Connection::Parameters parameters_;
   std::deque<std::string> made_;  // values that nobody else keeps
   Connection::Result result_;

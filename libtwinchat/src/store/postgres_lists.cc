@@ -25,24 +25,26 @@ constexpr char kUncount[] =
     "WHERE u.id <= last_session), messages = messages - (SELECT count(*) FROM unnest($2) AS u(id) "
     "WHERE u.id <= last_message), leads = leads - $3";
 
-// Sessions without a row of the lists, and those with new messages and a wrong count.
+// Sessions without a row of the lists, and those with new messages and a wrong count. Here and
+// below, OFFSET and LIMIT keep PostgreSQL from joining with all rows.
 constexpr char kUnlisted[] =
     "SELECT s.id FROM chat_chatsession AS s WHERE s.id > $1 AND s.id <= $2 AND NOT EXISTS (SELECT "
-    "1 FROM twinchat_session AS t WHERE t.id = s.id) ORDER BY s.id LIMIT $3";
+    "1 FROM twinchat_session AS t WHERE t.id = s.id OFFSET 0) ORDER BY s.id LIMIT $3";
 constexpr char kMiscounted[] =
     "SELECT k.session_id FROM (SELECT DISTINCT session_id FROM chat_message WHERE id > $1 AND id "
-    "<= $2) AS k LEFT JOIN twinchat_session AS t ON t.id = k.session_id WHERE t.id IS NULL OR "
-    "t.message_count <> (SELECT count(*) FROM chat_message AS m WHERE m.session_id = "
-    "k.session_id)";
+    "<= $2) AS k LEFT JOIN LATERAL (SELECT message_count FROM twinchat_session WHERE id = "
+    "k.session_id LIMIT 1) AS t ON true WHERE t.message_count IS DISTINCT FROM (SELECT count(*) "
+    "FROM chat_message AS m WHERE m.session_id = k.session_id)";
 // What differs among the sessions that follow $1, $2 of them; the last row says where they end.
 constexpr char kCompare[] =
     "WITH s AS MATERIALIZED (SELECT id, updated_at, coalesce(user_email, '') <> '' OR "
     "coalesce(user_phone, '') <> '' AS is_lead FROM chat_chatsession WHERE id > $1 ORDER BY id "
-    "LIMIT $2) SELECT s.id, true FROM s LEFT JOIN twinchat_session AS t ON t.id = s.id CROSS JOIN "
-    "LATERAL (SELECT count(*) AS messages, max(m.id) AS newest FROM chat_message AS m WHERE "
-    "m.session_id = s.id) AS m WHERE t.id IS NULL OR t.updated_at <> s.updated_at OR t.is_lead <> "
-    "s.is_lead OR t.message_count <> m.messages OR t.last_message IS DISTINCT FROM m.newest UNION "
-    "ALL SELECT coalesce(max(s.id), 0), false FROM s";
+    "LIMIT $2) SELECT s.id, true FROM s LEFT JOIN LATERAL (SELECT * FROM twinchat_session WHERE id "
+    "= s.id LIMIT 1) AS t ON true CROSS JOIN LATERAL (SELECT count(*) AS messages, max(m.id) AS "
+    "newest FROM chat_message AS m WHERE m.session_id = s.id) AS m WHERE t.id IS NULL OR "
+    "t.updated_at <> s.updated_at OR t.is_lead <> s.is_lead OR t.message_count <> m.messages OR "
+    "t.last_message IS DISTINCT FROM m.newest UNION ALL SELECT coalesce(max(s.id), 0), false FROM "
+    "s";
 
 // In the order of ids, as everybody who locks more than one; what is locked is being put right by
 // its transaction, or will be found again.
@@ -313,6 +315,9 @@ void ListKeeper::vacuum_soon() {
 }
 
 void ListKeeper::vacuum() {
+  if (Clock::now() < next_vacuum_) return;
+  const auto began = Clock::now();
+  wants_vacuum_ = false;
   // A connection of its own: these statements take their time, and belong to no transaction that
   // could be told so.
   Limits limits;
@@ -320,6 +325,7 @@ void ListKeeper::vacuum() {
   Connection connection(transactions_.pool().target(), limits,
                         transactions_.pool().takes_no_options());
   for (const char* sql : kVacuum) connection.exec(sql);
+  next_vacuum_ = Clock::now() + (Clock::now() - began) * 20;
 }
 
 void ListKeeper::run(std::stop_token stop) {
@@ -327,7 +333,7 @@ void ListKeeper::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     Clock::duration pause = kIdle;
     try {
-      if (wants_vacuum_.exchange(false)) vacuum();
+      if (wants_vacuum_) vacuum();
       const State now = state();
       look_again();
       if (!look(now)) pause = Clock::duration(0);
@@ -338,7 +344,8 @@ void ListKeeper::run(std::stop_token stop) {
       pause = kAfterError;
     }
     std::unique_lock lock(wake_mutex_);
-    wake_.wait_for(lock, stop, pause, [&] { return wants_vacuum_.load(); });
+    wake_.wait_for(lock, stop, pause,
+                   [&] { return wants_vacuum_ && Clock::now() >= next_vacuum_; });
   }
 }
 

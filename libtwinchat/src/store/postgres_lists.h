@@ -96,6 +96,7 @@ class ListKeeper {
   // The thread's.
   std::int64_t compared_ = 0;  // sessions up to this id
   Clock::time_point counted_ = Clock::now();
+  Clock::time_point next_vacuum_ = Clock::now();
 
   std::atomic<bool> wants_vacuum_{false};
   std::mutex wake_mutex_;

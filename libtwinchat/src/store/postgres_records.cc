@@ -13,6 +13,7 @@
 #include "store/postgres_statement.h"
 #include "store/records_rules.h"
 #include "store/search_text.h"
+#include "store/turn_rules.h"
 #include "uuid.h"
 
 namespace twinchat::postgres {
@@ -39,33 +40,47 @@ constexpr int kTries = 3;
 // --- Sessions
 
 // What is shown of sessions: as it is now, and beside it what the lists say. Messages are counted
-// where that is quickly done.
+// where that is quickly done. The LIMITs keep PostgreSQL from joining with all rows.
 constexpr char kRows[] =
     "SELECT s.id, s.session_id, s.user_name, s.user_email, s.user_phone, s.created_at, "
     "s.updated_at, c.n, m.id, m.content, m.is_bot, m.created_at, t.id IS NOT NULL, t.updated_at, "
-    "t.message_count, t.is_lead, t.last_message FROM chat_chatsession AS s LEFT JOIN "
-    "twinchat_session AS t ON t.id = s.id LEFT JOIN LATERAL (SELECT id, content, is_bot, "
-    "created_at FROM chat_message WHERE session_id = s.id ORDER BY id DESC LIMIT 1) AS m ON true "
-    "CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM chat_message WHERE session_id = "
-    "s.id LIMIT 1000) AS x) AS c WHERE s.id = ANY($1)";
+    "t.message_count, t.is_lead, t.last_message FROM chat_chatsession AS s LEFT JOIN LATERAL "
+    "(SELECT id, updated_at, message_count, is_lead, last_message FROM twinchat_session WHERE id = "
+    "s.id LIMIT 1) AS t ON true LEFT JOIN LATERAL (SELECT id, content, is_bot, created_at FROM "
+    "chat_message WHERE session_id = s.id ORDER BY id DESC LIMIT 1) AS m ON true CROSS JOIN "
+    "LATERAL (SELECT count(*) AS n FROM (SELECT 1 FROM chat_message WHERE session_id = s.id LIMIT "
+    "1000) AS x) AS c WHERE s.id = ANY($1)";
 constexpr std::int64_t kNotCountedFurther = 1'000;
 // What sessions are ordered and searched by.
 constexpr char kKeys[] =
     "SELECT s.id, s.session_id, s.user_name, s.user_email, s.user_phone, s.created_at, "
     "s.updated_at, coalesce(t.updated_at, s.updated_at), coalesce(t.message_count, 0) FROM "
-    "chat_chatsession AS s LEFT JOIN twinchat_session AS t ON t.id = s.id WHERE s.id = ANY($1)";
+    "chat_chatsession AS s LEFT JOIN LATERAL (SELECT updated_at, message_count FROM "
+    "twinchat_session WHERE id = s.id LIMIT 1) AS t ON true WHERE s.id = ANY($1)";
 constexpr char kRowId[] = "SELECT id FROM chat_chatsession WHERE session_id = $1";
+// The OFFSET keeps it from looking for words by their index, which these are too common for.
 constexpr char kHoldWords[] =
     "SELECT u.n, m.content FROM unnest($1, $2) WITH ORDINALITY AS u(session, pattern, n) CROSS "
-    "JOIN LATERAL (SELECT content FROM chat_message WHERE session_id = u.session AND content "
-    "ILIKE u.pattern LIMIT 1) AS m";
+    "JOIN LATERAL (SELECT x.content FROM (SELECT content FROM chat_message WHERE session_id = "
+    "u.session OFFSET 0) AS x WHERE x.content ILIKE u.pattern LIMIT 1) AS m";
 constexpr char kTextsOfSession[] = "SELECT content FROM chat_message WHERE session_id = $1";
 constexpr char kLockForDeletion[] =
-    "SELECT id FROM chat_chatsession WHERE session_id = ANY($1) ORDER BY id FOR UPDATE";
+    "SELECT id, session_id, user_name, user_email, user_phone, created_at, updated_at FROM "
+    "chat_chatsession WHERE session_id = ANY($1) ORDER BY id FOR UPDATE";
 // Turns go with their questions; what else is of a session goes with it.
 constexpr char kDeleteMessagesOf[] =
     "DELETE FROM chat_message WHERE session_id = ANY($1) RETURNING id";
 constexpr char kDeleteSessions[] = "DELETE FROM chat_chatsession WHERE id = ANY($1)";
+// The lists' own rows may be wrong: who erases looks again.
+#define IDLE_SESSIONS                                                                         \
+  "SELECT s.session_id FROM twinchat_session AS t JOIN chat_chatsession AS s ON s.id = t.id " \
+  "WHERE t.updated_at < $1 AND s.updated_at < $1 AND "
+constexpr char kIdleLeads[] = IDLE_SESSIONS "t.is_lead ORDER BY t.updated_at, t.id LIMIT $2";
+constexpr char kIdleOthers[] = IDLE_SESSIONS "NOT t.is_lead ORDER BY t.updated_at, t.id LIMIT $2";
+constexpr char kTakeLease[] =
+    "INSERT INTO twinchat_lease (name, owner, expires_at) VALUES ($1, $2, $3) ON CONFLICT (name) "
+    "DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at WHERE "
+    "twinchat_lease.owner = excluded.owner OR twinchat_lease.expires_at <= $4";
 constexpr char kSessionsByEmail[] =
     "SELECT session_id FROM chat_chatsession WHERE lower(coalesce(user_email, '') COLLATE \"C\") = "
     "$1 ORDER BY id";
@@ -125,6 +140,16 @@ constexpr char kDayMessages[] =
 constexpr char kDayTurns[] =
     "SELECT status, prompt_tokens, cached_tokens, output_tokens, thought_tokens, total_tokens, "
     "latency_ms FROM twinchat_turn WHERE id >= $1 AND id < $2";
+constexpr char kDayFeedback[] =
+    "SELECT count(*) FILTER (WHERE feedback > 0), count(*) FILTER (WHERE feedback < 0) FROM "
+    "twinchat_turn WHERE feedback <> 0 AND feedback_at >= $1 AND feedback_at < $2";
+constexpr char kFeedback[] =
+    "SELECT answer_message_id, feedback FROM twinchat_turn WHERE feedback <> 0 AND "
+    "answer_message_id = ANY($1)";
+constexpr char kStandingConsents[] =
+    "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+    ", session_id FROM twinchat_consent WHERE withdrawn_at IS NULL AND session_id = ANY($1) ORDER "
+    "BY session_id, id";
 constexpr char kProbeMessages[] =
     "SELECT u.p, m.id, m.created_at FROM unnest($1) AS u(p) LEFT JOIN LATERAL (SELECT id, "
     "created_at FROM chat_message WHERE id >= u.p ORDER BY id LIMIT 1) AS m ON true ORDER BY u.p";
@@ -272,7 +297,8 @@ std::int64_t count_filtered(Connection& connection, const SessionQuery& query, s
                                          : SessionOrder::kUpdated}};
   Statement sql("SELECT count(*) FROM (SELECT 1 FROM " + tables_of(query, by));
   add_filters(sql, query);
-  sql.add(" LIMIT ").value(most).add(") AS x");
+  // The order makes it go by the index.
+  sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(most).add(") AS x");
   return count(connection, sql);
 }
 
@@ -311,7 +337,7 @@ std::vector<std::int64_t> ordered_ids(Connection& connection, const SessionQuery
         {filter->created.bounded() ? SessionOrder::kCreated : SessionOrder::kUpdated}};
     sql.add("WITH f AS MATERIALIZED (SELECT " + id_of(by) + " FROM " + tables_of(*filter, by));
     add_filters(sql, *filter);
-    sql.add(") ");
+    sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(kFew).add(") ");
     tables += " JOIN f ON f.id = " + id_of(sort);
   }
   sql.add("SELECT " + id_of(sort) + " FROM " + tables);
@@ -541,7 +567,7 @@ std::int64_t count_messages_of(Connection& connection, const RowQuery& query, st
     sql.add(" AND session_id = (SELECT id FROM chat_chatsession WHERE session_id = ");
     sql.value(query.session_id).add(")");
   }
-  sql.add(" LIMIT ").value(most).add(") AS x");
+  sql.add(" ORDER BY id LIMIT ").value(most).add(") AS x");
   return count(connection, sql);
 }
 
@@ -594,15 +620,25 @@ std::vector<FoundMessage> next_messages(Connection& connection, const MessageSea
   return found;
 }
 
+// Whether the index of messages is a good way to find those that hold the words.
+bool has_keys(const std::vector<SearchWord>& words) {
+  return std::any_of(words.begin(), words.end(),
+                     [](const SearchWord& word) { return !word.key.empty(); });
+}
+
 // Those that hold the words, and perhaps others, by the index.
 std::vector<FoundMessage> indexed_messages(Connection& connection, const MessageSearch& search) {
   Statement sql(kFindMessages);
   const char* separator = "";
   for (const SearchWord& word : search.words) {
-    sql.add(separator).value(word.pattern);
+    if (word.key.empty()) continue;
+    sql.add(separator).value(word.key);
     separator = " AND content ILIKE ";
   }
   sql.add(") SELECT " MESSAGE_COLUMNS " FROM f AS m WHERE ");
+  for (const SearchWord& word : search.words) {
+    sql.add("m.content ILIKE ").value(word.pattern).add(" AND ");
+  }
   add_place(sql, search, "m");
   sql.value(kManyFound + 1);
   std::vector<FoundMessage> found;
@@ -638,6 +674,12 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
     found.messages = query.integer(0);
     found.visitor_messages = query.integer(1);
   }
+  {
+    Query query(connection, kDayFeedback);
+    query.bind(*range.from).bind(*range.before).step();
+    found.liked = query.integer(0);
+    found.disliked = query.integer(1);
+  }
   const IdRange ids = ids_of(connection, kProbeTurns, kNewestTurn, range);
   std::vector<std::int64_t> latencies;
   Query query(connection, kDayTurns);
@@ -668,7 +710,8 @@ class PostgresRecords final : public Records {
     const bool complete = keeper_.catch_up();
     std::vector<Whereabouts> words;
     if (!query.search.empty()) {
-      words = search_.look_for(search_.words(query.search), query.search_messages);
+      const auto where = query.search_messages ? Search::In::kBoth : Search::In::kFields;
+      words = search_.look_for(search_.words(query.search, where), query.search_messages);
     }
     for (int tries = 1;; ++tries) {
       std::vector<std::int64_t> wrong;
@@ -736,14 +779,18 @@ class PostgresRecords final : public Records {
                          const AuditEntry& audit) override {
     std::vector<std::string> keys;
     std::copy_if(session_ids.begin(), session_ids.end(), std::back_inserter(keys), is_storable);
-    for (int tries = 1;; ++tries) {
-      try {
-        return remove(keys, audit);
-      } catch (const SqlError& error) {
-        // Another program has just added a message to one of them.
-        if (error.sqlstate() != "23503" || tries == kTries) throw;
-      }
-    }
+    return removing([&] {
+      std::vector<std::int64_t> sessions;
+      const auto lock = [&](Connection& connection) {
+        sessions.clear();
+        for (const Session& session : lock_for_deletion(connection, keys)) {
+          sessions.push_back(session.id);
+        }
+      };
+      return write_audited(transactions_, lock, [&](Connection& connection) {
+        return std::pair(remove(connection, sessions), audit);
+      });
+    });
   }
 
   std::vector<Utterance> conversation(std::string_view session_id, std::int64_t before_id,
@@ -774,9 +821,20 @@ class PostgresRecords final : public Records {
     });
   }
 
+  std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) override {
+    return transactions_.read([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Consent> found;
+      Query query(connection, kStandingConsents);
+      query.bind(sessions);
+      while (query.step()) found.insert_or_assign(query.integer(6), read_consent(query));
+      return found;
+    });
+  }
+
   Page<MessageRow> messages(const RowQuery& query) override {
     const std::int64_t cursor = unpack_id(query.cursor, 0);
-    std::vector<SearchWord> words = search_.words(query.search);
+    std::vector<SearchWord> words = search_.words(query.search, Search::In::kMessages);
     for (const bool try_index : {true, false}) {
       try {
         return transactions_.snapshot([&](Connection& connection) {
@@ -886,6 +944,17 @@ class PostgresRecords final : public Records {
     return days;
   }
 
+  std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) override {
+    return transactions_.read([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Feedback> found;
+      Query query(connection, kFeedback);
+      query.bind(answer_ids);
+      while (query.step()) found.emplace(query.integer(0), feedback_from(query.integer(1)));
+      return found;
+    });
+  }
+
   std::vector<std::string> sessions_of(const PersonName& person) override {
     check_person(person);
     return transactions_.read([&](Connection& connection) {
@@ -908,6 +977,43 @@ class PostgresRecords final : public Records {
     const Erased erased = delete_sessions(session_ids, audit);
     if (erased.sessions > 0) keeper_.vacuum_soon();
     return erased;
+  }
+
+  Erased erase_expired(const ExpiredQuery& which, const AuditEntry& audit) override {
+    keeper_.catch_up();
+    const std::vector<std::string> keys = transactions_.read([&](Connection& connection) {
+      std::vector<std::string> found;
+      Query query(connection, which.leads ? kIdleLeads : kIdleOthers);
+      query.bind(which.before).bind(sql_limit(which.limit));
+      while (query.step()) found.push_back(query.text(0));
+      return found;
+    });
+    if (keys.empty()) return {};
+    std::optional<std::pair<Erased, AuditEntry>> former;
+    const Erased erased = removing([&] {
+      return transactions_.write([&](Connection& connection, bool in_doubt) {
+        std::vector<std::int64_t> sessions;
+        for (const Session& session : lock_for_deletion(connection, keys)) {
+          if (has_expired(session, which)) sessions.push_back(session.id);
+        }
+        if (in_doubt && former && has_audit(connection, former->second)) return former->first;
+        if (sessions.empty()) return Erased{};
+        const Erased counted = remove(connection, sessions);
+        former.emplace(counted, with_counts(audit, counted));
+        insert_audit(connection, former->second);
+        return counted;
+      });
+    });
+    if (erased.sessions > 0) keeper_.vacuum_soon();
+    return erased;
+  }
+
+  bool take_lease(const std::string& name, const std::string& owner, Timestamp now,
+                  Timestamp until) override {
+    return transactions_.write([&](Connection& connection) {
+      Query query(connection, kTakeLease);
+      return query.bind(name).bind(owner).bind(until).bind(now).run() > 0;
+    });
   }
 
  private:
@@ -1081,7 +1187,7 @@ class PostgresRecords final : public Records {
       if (match && page.next.empty()) shown.push_back(std::move(found));
     };
     bool all = false;
-    if (try_index && search.sessions.empty() && search_.are_rare(search.words)) {
+    if (try_index && search.sessions.empty() && has_keys(search.words)) {
       connection.allow(kLongestSearch);
       std::vector<FoundMessage> found = indexed_messages(connection, search);
       all = static_cast<std::int64_t>(found.size()) <= kManyFound;
@@ -1149,13 +1255,18 @@ class PostgresRecords final : public Records {
                                   std::int64_t cursor, const std::vector<std::string>& statuses) {
     const IdRange ids = ids_of(connection, kProbeTurns, kNewestTurn, query.created);
     const auto where = [&](Statement& sql, std::int64_t before) -> Statement& {
-      sql.add(" FROM twinchat_turn WHERE status NOT IN ('pending', 'complete') AND status IN (");
-      const char* separator = "";
-      for (const std::string& status : statuses) {
-        sql.add(separator).value(status);
-        separator = ", ";
+      sql.add(" FROM twinchat_turn WHERE ");
+      if (query.feedback == Feedback::kNone) {
+        sql.add("status NOT IN ('pending', 'complete')");
+      } else {
+        sql.add("feedback <> 0 AND feedback = ").value(stored(query.feedback));
       }
-      return sql.add(") AND id >= ").value(ids.from).add(" AND id < ").value(before);
+      const char* separator = " AND status IN (";
+      for (const std::string& status : statuses) {
+        sql.add(std::exchange(separator, ", ")).value(status);
+      }
+      sql.add(statuses.empty() ? " AND id >= " : ") AND id >= ");
+      return sql.value(ids.from).add(" AND id < ").value(before);
     };
     Statement sql("SELECT id");
     where(sql, std::min(ids.before, cursor)).add(" ORDER BY id DESC LIMIT ");
@@ -1182,26 +1293,37 @@ class PostgresRecords final : public Records {
     return page;
   }
 
-  Erased remove(const std::vector<std::string>& keys, const AuditEntry& audit) {
-    std::vector<std::int64_t> sessions;
-    const auto lock = [&](Connection& connection) {
-      sessions.clear();
-      Query query(connection, kLockForDeletion);
-      query.bind(keys);
-      while (query.step()) sessions.push_back(query.integer(0));
-    };
-    return write_audited(transactions_, lock, [&](Connection& connection) {
-      const std::int64_t leads = counted_leads(connection, sessions);
-      std::vector<std::int64_t> messages;
-      Query query(connection, kDeleteMessagesOf);
-      query.bind(sessions);
-      while (query.step()) messages.push_back(query.integer(0));
-      Query(connection, kDeleteSessions).bind(sessions).run();
-      uncount(connection, sessions, messages, leads);
-      return std::pair(Erased{static_cast<std::int64_t>(sessions.size()),
-                              static_cast<std::int64_t>(messages.size())},
-                       audit);
-    });
+  // Locks the sessions that are there.
+  static std::vector<Session> lock_for_deletion(Connection& connection,
+                                                const std::vector<std::string>& keys) {
+    std::vector<Session> sessions;
+    Query query(connection, kLockForDeletion);
+    query.bind(keys);
+    while (query.step()) sessions.push_back(read_session(query, 0));
+    return sessions;
+  }
+
+  static Erased remove(Connection& connection, const std::vector<std::int64_t>& sessions) {
+    const std::int64_t leads = counted_leads(connection, sessions);
+    std::vector<std::int64_t> messages;
+    Query query(connection, kDeleteMessagesOf);
+    query.bind(sessions);
+    while (query.step()) messages.push_back(query.integer(0));
+    Query(connection, kDeleteSessions).bind(sessions).run();
+    uncount(connection, sessions, messages, leads);
+    return {static_cast<std::int64_t>(sessions.size()), static_cast<std::int64_t>(messages.size())};
+  }
+
+  // Again when another program has just added a message to one of the sessions.
+  template <class F>
+  static Erased removing(F&& work) {
+    for (int tries = 1;; ++tries) {
+      try {
+        return work();
+      } catch (const SqlError& error) {
+        if (error.sqlstate() != "23503" || tries == kTries) throw;
+      }
+    }
   }
 
   void keep_figures(const DayStatistics& figures) {
@@ -1234,6 +1356,9 @@ std::vector<std::string> record_statements() {
           kHoldWords,
           kTextsOfSession,
           kLockForDeletion,
+          kIdleLeads,
+          kIdleOthers,
+          kTakeLease,
           kDeleteMessagesOf,
           kDeleteSessions,
           kSessionsByEmail,
@@ -1254,6 +1379,9 @@ std::vector<std::string> record_statements() {
           kDaySessions,
           kDayMessages,
           kDayTurns,
+          kDayFeedback,
+          kFeedback,
+          kStandingConsents,
           kProbeMessages,
           kProbeTurns,
           kNewestMessage,

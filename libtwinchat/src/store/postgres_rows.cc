@@ -36,7 +36,7 @@ constexpr char kTurn[] = TWINCHAT_PG_TURN_QUERY "WHERE t.id = $1";
 std::optional<Session> session_by(Connection& connection, const char* sql,
                                   const std::string& session_id) {
   if (!is_storable(session_id)) return std::nullopt;
-  Query query(connection, sql);
+  Query query(connection, Kept{sql});
   query.bind(session_id);
   if (!query.step()) return std::nullopt;
   return read_session(query, 0);
@@ -90,7 +90,7 @@ std::optional<Session> insert_session(Connection& connection, const std::string&
   session.user = storable(user);
   session.created_at = now;
   session.updated_at = now;
-  Query query(connection, kInsertSession);
+  Query query(connection, Kept{kInsertSession});
   query.bind(session_id).bind(session.user.name).bind(session.user.email);
   query.bind(session.user.phone).bind(now).bind(is_lead(session.user));
   if (!query.step()) return std::nullopt;
@@ -103,7 +103,7 @@ void update_session(Connection& connection, Session& session, const UserDetailsU
   update.apply_to(session.user);
   session.user = storable(session.user);
   session.updated_at = now;
-  Query query(connection, kUpdateSession);
+  Query query(connection, Kept{kUpdateSession});
   query.bind(session.id).bind(session.user.name).bind(session.user.email);
   query.bind(session.user.phone).bind(now).bind(is_lead(session.user));
   if (query.run() == 0) count_session(connection, session.id);
@@ -115,7 +115,7 @@ Message read_message(const Query& query, int column) {
 }
 
 void count_session(Connection& connection, std::int64_t session) {
-  Query(connection, kCountSession).bind(session).run();
+  Query(connection, Kept{kCountSession}).bind(session).run();
 }
 
 TurnStatus stored_status(const std::string& text) {
@@ -146,8 +146,13 @@ Turn read_turn(const Query& query) {
   return turn;
 }
 
+Consent read_consent(const Query& query) {
+  return {query.integer(0), query.text(1), query.text(2),
+          query.text(3),    query.time(4), query.optional_time(5)};
+}
+
 Turn load_turn(Connection& connection, std::int64_t id) {
-  Query query(connection, kTurn);
+  Query query(connection, Kept{kTurn});
   query.bind(id);
   if (!query.step()) throw no_such_turn();
   return read_turn(query);

@@ -57,6 +57,9 @@ void count_session(Connection& connection, std::int64_t session);
 Turn read_turn(const Query& query);
 // kNotFound.
 Turn load_turn(Connection& connection, std::int64_t id);
+// What read_consent() reads.
+#define TWINCHAT_PG_CONSENT_COLUMNS "id, version, language, text, given_at, withdrawn_at"
+Consent read_consent(const Query& query);
 // kDataLoss when the text is no status.
 TurnStatus stored_status(const std::string& text);
 

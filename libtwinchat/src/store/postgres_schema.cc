@@ -235,7 +235,7 @@ constexpr char kSetVersion[] = "UPDATE twinchat_schema SET version = $1 WHERE pa
 // Tables that are in use are not to be waited for with everybody else waiting behind us.
 constexpr char kWaitShortly[] = "SET LOCAL lock_timeout = '4s'";
 
-// --- Indexes on Django's tables
+// --- Indexes that come later
 
 struct Index {
   const char* name;
@@ -245,8 +245,9 @@ struct Index {
   bool trigrams = false;
 };
 
-// They make lists and searches fast and nothing else depends on them. The first is for histories,
-// and what foreign keys of a distributed table can go to.
+// They make lists and searches fast and nothing else depends on them. Most are on Django's tables,
+// which may be large. The first is for histories, and what foreign keys of a distributed table can
+// go to.
 constexpr std::array kIndexes{
     Index{"twinchat_message_session", "chat_message",
           R"sql("twinchat_message_session" ON "chat_message" ("session_id", "id"))sql", true},
@@ -261,6 +262,12 @@ constexpr std::array kIndexes{
     Index{"twinchat_session_phone", "chat_chatsession",
           R"sql("twinchat_session_phone" ON "chat_chatsession"
   (regexp_replace(coalesce("user_phone", ''), '[^0-9]', '', 'g')) WHERE "user_phone" <> '')sql"},
+    Index{"twinchat_turn_feedback", "twinchat_turn",
+          R"sql("twinchat_turn_feedback" ON "twinchat_turn" ("feedback", "id")
+  WHERE "feedback" <> 0)sql"},
+    Index{"twinchat_turn_feedback_at", "twinchat_turn",
+          R"sql("twinchat_turn_feedback_at" ON "twinchat_turn" ("feedback_at", "feedback")
+  WHERE "feedback" <> 0)sql"},
     Index{"twinchat_session_trigrams", "chat_chatsession",
           R"sql("twinchat_session_trigrams" ON "chat_chatsession" USING gin
   ("session_id" gin_trgm_ops, "user_name" gin_trgm_ops, "user_email" gin_trgm_ops,

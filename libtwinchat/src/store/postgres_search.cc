@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <utility>
 
 #include "store/postgres_schema.h"
 #include "store/search_text.h"
@@ -24,14 +26,17 @@ constexpr char kSampleSessions[] =
     "ORDER BY id LIMIT $2";
 constexpr char kSampleMessages[] =
     "SELECT content FROM chat_message WHERE id >= $1 ORDER BY id LIMIT $2";
-// Without MATERIALIZED, the limit would make it look as if reading the table were cheaper.
+// $1 is for the index, $2 for what it found. Without MATERIALIZED, the limit would make it look as
+// if reading the table were cheaper.
 constexpr char kFindSessions[] =
     "WITH f AS MATERIALIZED (SELECT id, session_id, user_name, user_email, user_phone FROM "
     "chat_chatsession WHERE session_id ILIKE $1 OR user_name ILIKE $1 OR user_email ILIKE $1 OR "
-    "user_phone ILIKE $1) SELECT id, session_id, user_name, user_email, user_phone FROM f LIMIT $2";
+    "user_phone ILIKE $1) SELECT id, session_id, user_name, user_email, user_phone FROM f WHERE "
+    "session_id ILIKE $2 OR user_name ILIKE $2 OR user_email ILIKE $2 OR user_phone ILIKE $2 LIMIT "
+    "$3";
 constexpr char kFindInMessages[] =
     "WITH f AS MATERIALIZED (SELECT session_id, content FROM chat_message WHERE content ILIKE $1) "
-    "SELECT session_id, content FROM f LIMIT $2";
+    "SELECT session_id, content FROM f WHERE content ILIKE $2 LIMIT $3";
 
 // From so many found rows on a word counts as one that is everywhere.
 constexpr std::size_t kManyFound = 2'000;
@@ -78,14 +83,59 @@ std::vector<std::string> characters_of(const std::string& word) {
   return all;
 }
 
-// How many of the texts hold all of those words' trigrams, which says more than the words: it is
-// what the index has to collect.
-bool rare_in(const std::vector<std::string>& texts, const std::vector<std::string>& words) {
-  const std::vector<std::string> trigrams = trigrams_of(words);
+bool is_separator(const std::string& c) {
+  return c.size() == 1 && !(c[0] >= 'a' && c[0] <= 'z') && !(c[0] >= '0' && c[0] <= '9');
+}
+
+// The parts of a word that trigrams are taken from, as far as is known here: what stands between
+// ASCII characters that are neither letters nor digits. Each with its neighbours, which say that it
+// ends there.
+std::vector<std::vector<std::string>> parts_of(const std::vector<std::string>& characters) {
+  std::vector<std::vector<std::string>> parts;
+  for (std::size_t i = 0; i < characters.size();) {
+    if (is_separator(characters[i])) {
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    while (end < characters.size() && !is_separator(characters[end])) ++end;
+    const std::size_t from = i > 0 ? i - 1 : i;
+    const std::size_t to = std::min(end + 1, characters.size());
+    parts.emplace_back(characters.begin() + static_cast<std::ptrdiff_t>(from),
+                       characters.begin() + static_cast<std::ptrdiff_t>(to));
+    i = end;
+  }
+  return parts;
+}
+
+// Of how many in a hundred texts an index holds all trigrams of the part: so many it has to
+// collect.
+std::size_t in_a_hundred(const std::vector<std::string>& texts, const std::string& part) {
+  if (texts.empty()) return 0;
+  const std::vector<std::string> trigrams = trigrams_of({part});
   const auto found = std::count_if(texts.begin(), texts.end(), [&](const std::string& text) {
     return holds_all(text, trigrams);
   });
-  return static_cast<std::size_t>(found) * 100 <= texts.size() * kRareInAHundred;
+  return (static_cast<std::size_t>(found) * 100 + texts.size() - 1) / texts.size();
+}
+
+// The pattern of these characters, and what of them is left to take trigrams from.
+std::pair<std::string, std::string> pattern_of(const std::vector<std::string>& characters,
+                                               const std::unordered_set<std::string>& unlike) {
+  std::string pattern(1, '%');
+  std::string left;
+  for (const std::string& c : characters) {
+    if (unlike.contains(c)) {
+      left += ' ';
+      pattern += '_';
+      continue;
+    }
+    left += c;
+    if (c == "\\" || c == "%" || c == "_") pattern += '\\';
+    pattern += c;
+  }
+  pattern += '%';
+  return {pattern, left};
 }
 
 std::string searched_text_of(const Query& query, int column) {
@@ -119,42 +169,6 @@ Search::Known Search::known(Connection& connection) {
   return known;
 }
 
-std::vector<SearchWord> Search::words(std::string_view search) {
-  std::vector<SearchWord> found;
-  for (std::string& word : search_words(search)) found.emplace_back().word = std::move(word);
-  if (found.empty()) return found;
-  transactions_.read([&](Connection& connection) {
-    const Known database = known(connection);
-    std::vector<std::string> runs;
-    for (SearchWord& word : found) {
-      std::string& run = runs.emplace_back();
-      word.pattern.clear();
-      if (!is_storable(word.word)) continue;
-      word.pattern += '%';
-      for (const std::string& c : characters_of(word.word)) {
-        if (database.unlike.contains(c)) {
-          run += ' ';
-          word.pattern += '_';
-          continue;
-        }
-        run += c;
-        if (c == "\\" || c == "%" || c == "_") word.pattern += '\\';
-        word.pattern += c;
-      }
-      word.pattern += '%';
-    }
-    Query query(connection, kHaveTrigrams);
-    query.bind(runs);
-    // What stands in two lines could stand in two fields.
-    for (SearchWord& word : found) {
-      word.has_trigrams = query.step() && query.boolean(0) && database.has_indexes &&
-                          word.word.find('\n') == std::string::npos;
-    }
-    return true;
-  });
-  return found;
-}
-
 std::shared_ptr<const Search::Sample> Search::sample() {
   {
     const std::lock_guard lock(mutex_);
@@ -185,16 +199,64 @@ std::shared_ptr<const Search::Sample> Search::sample() {
   return taken;
 }
 
+std::vector<SearchWord> Search::words(std::string_view search, In where) {
+  struct Part {
+    std::size_t word;
+    std::string text;
+    std::string pattern;
+  };
+  std::vector<SearchWord> found;
+  for (std::string& word : search_words(search)) found.push_back({std::move(word)});
+  if (found.empty()) return found;
+  const auto rows = sample();
+  transactions_.read([&](Connection& connection) {
+    const Known database = known(connection);
+    std::vector<Part> parts;
+    std::vector<std::string> left;
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      SearchWord& word = found[i];
+      word.pattern.clear();
+      word.key.clear();
+      if (!is_storable(word.word)) continue;
+      const std::vector<std::string> characters = characters_of(word.word);
+      word.pattern = pattern_of(characters, database.unlike).first;
+      // What stands in two lines could stand in two fields.
+      if (!database.has_indexes || word.word.find('\n') != std::string::npos) continue;
+      for (const std::vector<std::string>& part : parts_of(characters)) {
+        std::string text;
+        for (const std::string& c : part) text += is_separator(c) ? std::string() : c;
+        auto [pattern, rest] = pattern_of(part, database.unlike);
+        parts.push_back({i, std::move(text), std::move(pattern)});
+        left.push_back(std::move(rest));
+      }
+    }
+    Query query(connection, kHaveTrigrams);
+    query.bind(left);
+    std::vector<std::size_t> best(found.size(), SIZE_MAX);
+    for (const Part& part : parts) {
+      if (!query.step() || !query.boolean(0)) continue;
+      std::size_t often = 0;
+      if (where != In::kMessages) often = in_a_hundred(rows->sessions, part.text);
+      if (where != In::kFields) often = std::max(often, in_a_hundred(rows->messages, part.text));
+      const bool few = rows->newest_message <= kFewMessages;
+      // Of parts that are as rare the longest.
+      if ((often <= kRareInAHundred || few) &&
+          (often < best[part.word] ||
+           (often == best[part.word] && part.pattern.size() > found[part.word].key.size()))) {
+        best[part.word] = often;
+        found[part.word].key = part.pattern;
+      }
+    }
+    return true;
+  });
+  return found;
+}
+
 std::optional<std::unordered_set<std::int64_t>> Search::find(const SearchWord& word,
                                                              bool in_messages) {
   std::unordered_set<std::int64_t> sessions;
   if (word.pattern.empty()) return sessions;
-  if (!word.has_trigrams) return std::nullopt;
-  const auto rows = sample();
-  if (rows->newest_message > kFewMessages) {
-    if (!rare_in(rows->sessions, {word.word})) return std::nullopt;
-    if (in_messages && !rare_in(rows->messages, {word.word})) return std::nullopt;
-  }
+  if (word.key.empty()) return std::nullopt;
   const auto limit = static_cast<std::int64_t>(kManyFound + 1);
   try {
     const bool all = transactions_.snapshot([&](Connection& connection) {
@@ -202,7 +264,7 @@ std::optional<std::unordered_set<std::int64_t>> Search::find(const SearchWord& w
       connection.allow(kLongest);
       std::size_t seen = 0;
       Query in_fields(connection, kFindSessions);
-      in_fields.bind(word.pattern).bind(limit);
+      in_fields.bind(word.key).bind(word.pattern).bind(limit);
       while (in_fields.step()) {
         if (++seen > kManyFound) return false;
         if (searched_text_of(in_fields, 1).find(word.word) != std::string::npos) {
@@ -212,7 +274,7 @@ std::optional<std::unordered_set<std::int64_t>> Search::find(const SearchWord& w
       if (!in_messages) return true;
       seen = 0;
       Query in_texts(connection, kFindInMessages);
-      in_texts.bind(word.pattern).bind(limit);
+      in_texts.bind(word.key).bind(word.pattern).bind(limit);
       while (in_texts.step()) {
         if (++seen > kManyFound) return false;
         if (folded(in_texts.text(1)).find(word.word) != std::string::npos) {
@@ -239,16 +301,6 @@ std::vector<Whereabouts> Search::look_for(std::vector<SearchWord> words, bool in
     if (nowhere) break;
   }
   return found;
-}
-
-bool Search::are_rare(const std::vector<SearchWord>& words) {
-  std::vector<std::string> useful;
-  for (const SearchWord& word : words) {
-    if (word.has_trigrams) useful.push_back(word.word);
-  }
-  if (useful.empty()) return false;
-  const auto rows = sample();
-  return rows->newest_message <= kFewMessages || rare_in(rows->messages, useful);
 }
 
 std::vector<std::string> search_statements() {

@@ -15,9 +15,11 @@ namespace twinchat::postgres {
 
 // A word of a search, as PostgreSQL is to look for it.
 struct SearchWord {
-  std::string word = {};      // folded, as search_words() gives it
-  std::string pattern = {};   // for ILIKE: finds all that folded() finds, and perhaps a little more
-  bool has_trigrams = false;  // whether an index of trigrams has anything to go by
+  std::string word = {};  // folded, as search_words() gives it
+  // For ILIKE: finds all that folded() finds, and perhaps a little more.
+  std::string pattern = {};
+  // The same for a rare part of the word, for the index to go by. Empty when there is none.
+  std::string key = {};
 };
 
 // Where a word was found: the sessions, or nothing when there are too many to name.
@@ -41,15 +43,13 @@ class Search {
   // Keeps the reference.
   explicit Search(Transactions& transactions) : transactions_(transactions) {}
 
-  // The words of a search. A word that PostgreSQL cannot hold, and that is therefore nowhere, has
-  // an empty pattern.
-  std::vector<SearchWord> words(std::string_view search);
+  // The words of a search in messages, or in the fields of sessions and, if wanted, in messages. A
+  // word that PostgreSQL cannot hold, and that is therefore nowhere, has an empty pattern.
+  enum class In { kFields, kMessages, kBoth };
+  std::vector<SearchWord> words(std::string_view search, In where);
 
   // Where each of them is, in the fields of sessions and, if wanted, in messages.
   std::vector<Whereabouts> look_for(std::vector<SearchWord> words, bool in_messages);
-
-  // Whether the index of messages is a good way to find those that hold all of the words.
-  bool are_rare(const std::vector<SearchWord>& words);
 
  private:
   // What the database can do.

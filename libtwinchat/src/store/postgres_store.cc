@@ -14,7 +14,7 @@
 #include "store/postgres_records.h"
 #include "store/postgres_rows.h"
 #include "store/postgres_schema.h"
-#include "store/postgres_statements.h"
+#include "store/postgres_store_sql.h"
 #include "store/postgres_transactions.h"
 #include "store/process_owner.h"
 #include "store/turn_rules.h"
@@ -27,6 +27,7 @@ namespace {
 
 using postgres::Clock;
 using postgres::Connection;
+using postgres::Kept;
 using postgres::no_such_session;
 using postgres::no_such_turn;
 using postgres::Query;
@@ -110,9 +111,9 @@ constexpr char kTryWriting[] =
     "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0) ON CONFLICT (part) DO NOTHING";
 constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
 
-constexpr char kConsents[] =
-    "SELECT id, version, language, text, given_at, withdrawn_at FROM twinchat_consent WHERE "
-    "session_id = (SELECT id FROM chat_chatsession WHERE session_id = $1) ORDER BY id";
+constexpr char kConsents[] = "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+                             " FROM twinchat_consent WHERE session_id = (SELECT id FROM "
+                             "chat_chatsession WHERE session_id = $1) ORDER BY id";
 constexpr char kInsertConsent[] =
     "INSERT INTO twinchat_consent (session_id, version, language, text, given_at) VALUES ($1, $2, "
     "$3, $4, $5) RETURNING id";
@@ -146,8 +147,7 @@ std::vector<Consent> read_consents(Connection& connection, const std::string& se
   query.bind(session_id);
   std::vector<Consent> consents;
   while (query.step()) {
-    consents.push_back({query.integer(0), query.text(1), query.text(2), query.text(3),
-                        query.time(4), query.optional_time(5)});
+    consents.push_back(read_consent(query));
   }
   return consents;
 }
@@ -246,7 +246,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, which.newest ? kNewestMessages : kMessages);
+      Query query(connection, Kept{which.newest ? kNewestMessages : kMessages});
       query.bind(key).bind(which.after_id);
       query.bind(which.before_id == 0 ? std::numeric_limits<std::int64_t>::max() : which.before_id);
       query.bind(which.limit == 0 ? std::numeric_limits<std::int64_t>::max()
@@ -262,7 +262,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, kNewestTurns);
+      Query query(connection, Kept{kNewestTurns});
       query.bind(key).bind(sql_limit(limit));
       std::vector<Turn> turns;
       while (query.step()) turns.push_back(read_turn(query));
@@ -318,7 +318,7 @@ class PostgresStore final : public Store {
     const std::string key(session_id);
     if (!postgres::is_storable(key)) return {};
     return transactions_.read([&](Connection& connection) {
-      Query query(connection, kAnsweredTurns);
+      Query query(connection, Kept{kAnsweredTurns});
       query.bind(key).bind(first_answer).bind(last_answer);
       std::vector<Turn> turns;
       while (query.step()) turns.push_back(read_turn(query));
@@ -417,7 +417,7 @@ class PostgresStore final : public Store {
     }
     std::int64_t id = 0;
     if (!turn.idempotency_key.empty()) {
-      Query query(connection, kTurnByKey);
+      Query query(connection, Kept{kTurnByKey});
       query.bind(session->id).bind_bytes(turn.idempotency_key);
       if (query.step()) {
         id = query.integer(0);
@@ -455,7 +455,7 @@ class PostgresStore final : public Store {
     turn.details.apply_to(session->user);
     begun.turn.session_id = turn.session_id;
     begun.turn.user_message = {0, storable(turn.text), false, turn.now};
-    Query query(connection, kBegin);
+    Query query(connection, Kept{kBegin});
     query.bind(session->id).bind(session->user.name).bind(session->user.email);
     query.bind(session->user.phone).bind(turn.now).bind(turn.text).bind(is_lead(session->user));
     if (turn.idempotency_key.empty()) {
@@ -477,7 +477,7 @@ class PostgresStore final : public Store {
     Turn turn;
     std::int64_t session = 0;
     {
-      Query query(connection, kLockTurn);
+      Query query(connection, Kept{kLockTurn});
       query.bind(finished.turn_id);
       if (!query.step()) throw no_such_turn();
       turn = read_turn(query);
@@ -494,7 +494,7 @@ class PostgresStore final : public Store {
     apply(finished, turn);
     const std::string status = to_string(turn.status);
     const std::int64_t tokens = counted_tokens(turn.usage);
-    Query query(connection, kFinish);
+    Query query(connection, Kept{kFinish});
     query.bind(turn.id).bind(session).bind(finished.now);
     query.bind(finished.answer).bind(finished.answer.has_value());
     query.bind(day_of(finished.now)).bind(some_shard()).bind(tokens).bind(status);
@@ -515,7 +515,7 @@ class PostgresStore final : public Store {
   }
 
   static std::int64_t tokens_of_day(Connection& connection, Timestamp now) {
-    Query query(connection, kTokensOfDay);
+    Query query(connection, Kept{kTokensOfDay});
     query.bind(day_of(now));
     return query.step() ? query.integer(0) : 0;
   }
@@ -530,7 +530,7 @@ class PostgresStore final : public Store {
     std::size_t rows = std::min(left, 2 * std::min<std::size_t>(limit, 500) + 8);
     std::int64_t before = std::numeric_limits<std::int64_t>::max();
     while (!walk.done() && left > 0) {
-      Query query(connection, kWalk);
+      Query query(connection, Kept{kWalk});
       query.bind(session_id).bind(before_turn).bind(before).bind(sql_limit(rows));
       std::size_t seen = 0;
       while (!walk.done() && query.step()) {

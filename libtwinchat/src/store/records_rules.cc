@@ -168,7 +168,7 @@ std::string figures_text(const DayStatistics& day) {
   figures.insert(figures.end(), day.turns.begin(), day.turns.end());
   figures.insert(figures.end(),
                  {day.usage.prompt_tokens, day.usage.cached_tokens, day.usage.output_tokens,
-                  day.usage.thought_tokens, day.usage.total_tokens});
+                  day.usage.thought_tokens, day.usage.total_tokens, day.liked, day.disliked});
   if (day.latency) {
     for (const auto value : {day.latency->p50, day.latency->p90, day.latency->p99}) {
       figures.push_back(value.count());
@@ -190,7 +190,7 @@ std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::
     figures.push_back(figure);
     at = next + 1;
   }
-  if (figures.size() != 18 && figures.size() != 21) return std::nullopt;
+  if (figures.size() != 20 && figures.size() != 23) return std::nullopt;
   DayStatistics found;
   found.day = day;
   auto next = figures.begin();
@@ -201,7 +201,7 @@ std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::
   for (std::int64_t& value : found.turns) value = *next++;
   for (std::int64_t* value :
        {&found.usage.prompt_tokens, &found.usage.cached_tokens, &found.usage.output_tokens,
-        &found.usage.thought_tokens, &found.usage.total_tokens}) {
+        &found.usage.thought_tokens, &found.usage.total_tokens, &found.liked, &found.disliked}) {
     *value = *next++;
   }
   if (next != figures.end()) {
@@ -215,6 +215,7 @@ std::vector<TurnStatus> statuses_of(const TurnQuery& query) {
   static const std::vector<TurnStatus> kListed{TurnStatus::kTruncated, TurnStatus::kBlocked,
                                                TurnStatus::kEmpty,     TurnStatus::kFailed,
                                                TurnStatus::kCancelled, TurnStatus::kInterrupted};
+  if (query.feedback != Feedback::kNone) return query.statuses;
   for (const TurnStatus status : query.statuses) {
     if (std::find(kListed.begin(), kListed.end(), status) == kListed.end()) {
       throw Error(ErrorCode::kInvalidArgument, "There is no list of turns of that status.");

@@ -57,7 +57,8 @@ std::string figures_text(const DayStatistics& day);
 // The figures again; nullopt for what figures_text() did not make.
 std::optional<DayStatistics> figures_from(std::chrono::sys_days day, const std::string& text);
 
-// Those of the query, or all of which there is a list. kInvalidArgument for others.
+// Those of the query, or all of which there is a list. kInvalidArgument for others. With feedback
+// just those of the query: empty for all.
 std::vector<TurnStatus> statuses_of(const TurnQuery& query);
 
 // Whether erase_expired() is to erase it.

@@ -131,6 +131,10 @@ bool has_wal_reset_fault(int version_number) noexcept {
   return version_number >= 3'007'000 && !mended;
 }
 
+std::string sqlite_version() {
+  return sqlite3_libversion();
+}
+
 std::optional<FileId> file_id(const std::filesystem::path& path) noexcept {
   struct stat found {};
   if (::stat(path.c_str(), &found) != 0) return std::nullopt;

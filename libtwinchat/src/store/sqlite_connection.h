@@ -51,6 +51,9 @@ bool needs_recovery(const SQLite::Exception& exception) noexcept;
 // version of SQLite (the "WAL-reset" fault of 3.7.0 to 3.51.2, mended in 3.44.6 and 3.50.7 too).
 bool has_wal_reset_fault(int version_number) noexcept;
 
+// Of the SQLite that is loaded, "3.40.1".
+std::string sqlite_version();
+
 // Which file a path leads to; nothing when it leads nowhere.
 struct FileId {
   std::uint64_t device = 0;

@@ -16,6 +16,7 @@
 #include "store/sqlite_index.h"
 #include "store/sqlite_rows.h"
 #include "store/sqlite_time.h"
+#include "store/turn_rules.h"
 #include "uuid.h"
 
 namespace twinchat::sqlite {
@@ -459,6 +460,17 @@ constexpr char kDayMessages[] =
 constexpr char kDayTurns[] =
     "SELECT status, prompt_tokens, cached_tokens, output_tokens, thought_tokens, total_tokens, "
     "latency_ms FROM twinchat_turn WHERE id >= ? AND id < ?";
+constexpr char kDayFeedback[] =
+    "SELECT coalesce(sum(feedback > 0), 0), coalesce(sum(feedback < 0), 0) FROM twinchat_turn "
+    "INDEXED BY twinchat_turn_feedback_at WHERE feedback <> 0 AND feedback_at >= ? AND feedback_at "
+    "< ?";
+
+std::string in_list(const std::vector<std::int64_t>& ids) {
+  std::string list;
+  for (const std::int64_t id : ids) list += (list.empty() ? "" : ",") + std::to_string(id);
+  return " IN (" + list + ")";
+}
+
 DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
   DayStatistics found;
   found.day = day;
@@ -478,6 +490,12 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
     query.bind(ids.from).bind(ids.before).step();
     found.messages = query.integer(0);
     found.visitor_messages = query.integer(1);
+  }
+  {
+    Query query(connection, kDayFeedback);
+    query.bind(from).bind(before).step();
+    found.liked = query.integer(0);
+    found.disliked = query.integer(1);
   }
   const IdRange ids = ids_of(connection, "twinchat_turn", range);
   std::vector<std::int64_t> latencies;
@@ -586,6 +604,19 @@ class SqliteRecords final : public Records {
     });
   }
 
+  std::unordered_map<std::int64_t, Consent> standing_consents(
+      const std::vector<std::int64_t>& sessions) override {
+    return file_.readers.run([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Consent> found;
+      Query query(connection, "SELECT " TWINCHAT_CONSENT_COLUMNS
+                              ", session_id FROM twinchat_consent WHERE withdrawn_at IS NULL AND "
+                              "session_id" +
+                                  in_list(sessions) + " ORDER BY session_id, id");
+      while (query.step()) found.insert_or_assign(query.integer(6), read_consent(query));
+      return found;
+    });
+  }
+
   Page<MessageRow> messages(const RowQuery& query) override {
     index_.catch_up();
     return file_.readers.run([&](Connection& connection) {
@@ -687,6 +718,19 @@ class SqliteRecords final : public Records {
       if (keep) keep_figures(name, days.back());
     }
     return days;
+  }
+
+  std::unordered_map<std::int64_t, Feedback> feedback(
+      const std::vector<std::int64_t>& answer_ids) override {
+    return file_.readers.run([&](Connection& connection) {
+      std::unordered_map<std::int64_t, Feedback> found;
+      Query query(connection,
+                  "SELECT answer_message_id, feedback FROM twinchat_turn WHERE feedback <> 0 AND "
+                  "answer_message_id" +
+                      in_list(answer_ids));
+      while (query.step()) found.emplace(query.integer(0), feedback_from(query.integer(1)));
+      return found;
+    });
   }
 
   std::vector<std::string> sessions_of(const PersonName& person) override {
@@ -932,9 +976,7 @@ class SqliteRecords final : public Records {
     sql.add(id + " >= ? AND ", ids.from).add(id + " < ?", ids.before);
     if (!match.empty()) sql.add(" AND f.twinchat_message_search MATCH ?", match);
     for (const std::vector<std::int64_t>& named : sessions) {
-      std::string list;
-      for (const std::int64_t one : named) list += (list.empty() ? "" : ",") + std::to_string(one);
-      sql.add(" AND m.session_id IN (" + list + ")");
+      sql.add(" AND m.session_id" + in_list(named));
     }
     sql.add(" ORDER BY " + id + (query.newest_first ? " DESC" : ""));
     Query rows(connection, sql.text);
@@ -995,13 +1037,19 @@ class SqliteRecords final : public Records {
                                   const std::vector<TurnStatus>& statuses) {
     const IdRange ids = ids_of(connection, "twinchat_turn", query.created);
     const std::int64_t before = std::min(ids.before, unpack_id(query.cursor, kMostRows));
-    Sql where{" WHERE status NOT IN ('pending', 'complete') AND status IN ("};
-    for (const TurnStatus status : statuses) {
-      where.add(where.values.empty() ? "?" : ", ?", to_string(status));
+    Sql where{" FROM twinchat_turn INDEXED BY "};
+    if (query.feedback == Feedback::kNone) {
+      where.add("twinchat_turn_unfinished WHERE status NOT IN ('pending', 'complete')");
+    } else {
+      where.add("twinchat_turn_feedback WHERE feedback <> 0 AND feedback = ?",
+                stored(query.feedback));
     }
-    where.add(") AND id >= ?", ids.from);
-    Sql sql{"SELECT id FROM twinchat_turn INDEXED BY twinchat_turn_unfinished" + where.text,
-            where.values};
+    const char* separator = " AND status IN (?";
+    for (const TurnStatus status : statuses) {
+      where.add(std::exchange(separator, ", ?"), to_string(status));
+    }
+    where.add(statuses.empty() ? " AND id >= ?" : ") AND id >= ?", ids.from);
+    Sql sql{"SELECT id" + where.text, where.values};
     sql.add(" AND id < ?", before).add(" ORDER BY id DESC LIMIT ?", sql_limit(query.limit + 1));
     Page<TurnRow> page;
     Query rows(connection, sql.text);
@@ -1018,11 +1066,7 @@ class SqliteRecords final : public Records {
       page.rows.push_back(std::move(row));
     }
     if (!query.cursor.empty()) return page;
-    Sql counting{
-        "SELECT count(*) FROM (SELECT 1 FROM twinchat_turn INDEXED BY "
-        "twinchat_turn_unfinished" +
-            where.text,
-        where.values};
+    Sql counting{"SELECT count(*) FROM (SELECT 1" + where.text, where.values};
     counting.add(" AND id < ?", ids.before).add(" LIMIT ?)", kCounted);
     page.count = count(connection, counting);
     page.count_exact = *page.count < kCounted;

@@ -133,6 +133,11 @@ Turn read_turn(const Query& query) {
   return turn;
 }
 
+Consent read_consent(const Query& query) {
+  return {query.integer(0), query.text(1), query.text(2),
+          query.text(3),    query.time(4), query.optional_time(5)};
+}
+
 Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session) {
   Query query(connection, kTurn);
   query.bind(id);

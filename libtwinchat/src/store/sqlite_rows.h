@@ -46,6 +46,9 @@ Message insert_message(Connection& connection, std::int64_t session, const std::
 Turn read_turn(const Query& query);
 // The session's row goes to `session` where that is wanted. kNotFound.
 Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = nullptr);
+// What read_consent() reads.
+#define TWINCHAT_CONSENT_COLUMNS "id, version, language, text, given_at, withdrawn_at"
+Consent read_consent(const Query& query);
 // kDataLoss when the text is no status.
 TurnStatus stored_status(const std::string& text);
 

@@ -267,6 +267,14 @@ CREATE TABLE "twinchat_lease" (
 ) WITHOUT ROWID;
 )sql";
 
+// Answers by what is thought of them: which, and when that was said.
+constexpr char kIndexFeedback[] = R"sql(
+CREATE INDEX "twinchat_turn_feedback" ON "twinchat_turn" ("feedback", "id")
+  WHERE "feedback" <> 0;
+CREATE INDEX "twinchat_turn_feedback_at" ON "twinchat_turn" ("feedback_at", "feedback")
+  WHERE "feedback" <> 0;
+)sql";
+
 constexpr char kFindUsers[] =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
 
@@ -355,8 +363,9 @@ INSERT OR IGNORE INTO "auth_permission" ("content_type_id", "codename", "name")
 )sql";
 
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array<const char*, 6> kMigrations{kCreateTurns,    kCreateDays,     kCreateIndex,
-                                                 kCreateAccounts, kCreateFeedback, kCreateLeases};
+constexpr std::array<const char*, 7> kMigrations{kCreateTurns,    kCreateDays,     kCreateIndex,
+                                                 kCreateAccounts, kCreateFeedback, kCreateLeases,
+                                                 kIndexFeedback};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =

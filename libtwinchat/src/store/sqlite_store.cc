@@ -116,9 +116,9 @@ constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'chec
 
 // --- Consents
 
-constexpr char kConsents[] =
-    "SELECT id, version, language, text, given_at, withdrawn_at FROM twinchat_consent WHERE "
-    "session_id = (SELECT id FROM chat_chatsession WHERE session_id = ?) ORDER BY id";
+constexpr char kConsents[] = "SELECT " TWINCHAT_CONSENT_COLUMNS
+                             " FROM twinchat_consent WHERE session_id = (SELECT id FROM "
+                             "chat_chatsession WHERE session_id = ?) ORDER BY id";
 constexpr char kInsertConsent[] =
     "INSERT INTO twinchat_consent (session_id, version, language, text, given_at) VALUES (?, ?, ?, "
     "?, ?)";
@@ -130,8 +130,7 @@ std::vector<Consent> read_consents(Connection& connection, const std::string& se
   query.bind(session_id);
   std::vector<Consent> consents;
   while (query.step()) {
-    consents.push_back({query.integer(0), query.text(1), query.text(2), query.text(3),
-                        query.time(4), query.optional_time(5)});
+    consents.push_back(read_consent(query));
   }
   return consents;
 }

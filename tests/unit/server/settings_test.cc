@@ -129,6 +129,7 @@ TEST_CASE("A value that is not what the setting takes is refused in one sentence
       {"CORS_ALLOWED_ORIGINS", "http://a/path"},
       {"DATABASE_URL", "mysql://user:word@host/db"},
       {"DATABASE_URL", "sqlite:///"},
+      {"DATABASE_POOL_SIZE", "0"},
       {"LOG_LEVEL", "loud"},
       {"GEMINI_BASE_URL", "ftp://x"},
       {"GEMINI_API_VERSION", "v2"},
@@ -162,6 +163,21 @@ TEST_CASE("A value that is not what the setting takes is refused in one sentence
   CHECK(error.find(name + " in the environment is not usable: it takes ") == 0);
   CHECK(error.back() == '.');
   CHECK_FALSE(contains(error, value == "," ? "\x01" : " " + value + " "));
+}
+
+TEST_CASE("A database is shown without who logs in and how") {
+  const auto [url, shown] = GENERATE(table<std::string, std::string>({
+      {"sqlite:///chat@home.db", "sqlite:///chat@home.db"},
+      {"memory:", "memory:"},
+      {"postgresql://host:5433/chat", "postgresql://host:5433/chat"},
+      {"postgres://user:secret@a,b:5433/chat", "postgresql://a,b:5433/chat"},
+      {"postgresql://user:sec@ret@host/chat?password=secret", "postgresql://host/chat"},
+      {"postgresql://user:sec/ret@host/chat", "postgresql://host/chat"},
+      {"postgresql://user:secret?x@host/chat", "postgresql://..."},
+      {"postgresql://host/chat?user=a@b&password=secret", "postgresql://..."},
+      {"postgresql:///chat?host=/run/postgresql", "postgresql:///chat"},
+  }));
+  CHECK(load({{"DATABASE_URL", url}}).database_shown() == shown);
 }
 
 TEST_CASE("A bad value is traced to its source") {

@@ -1,37 +1,15 @@
 // The server's side of the chat: its routes, and what can go wrong on the way to them.
+import type { components } from "twinchat-client/schema.ts";
 import { EventParser } from "./sse.ts";
 
-export type FieldName = "name" | "email" | "phone";
+type Schemas = components["schemas"];
+
+export type Settings = Schemas["WidgetSettings"];
+export type ServerTexts = Schemas["WidgetTexts"];
+export type FieldName = Settings["details"]["fields"][number]["name"];
 export type Details = Partial<Record<FieldName, string>>;
-export type Feedback = "up" | "down" | null;
-
-export interface ServerTexts {
-  title: string;
-  welcome: string;
-  consent: string;
-  quick_actions: { label: string; message: string }[];
-}
-
-export interface Settings {
-  texts: Record<string, ServerTexts>;
-  default_language: string;
-  details: {
-    when: "before_first_answer" | "after_first_answer" | "never";
-    fields: { name: FieldName; required: boolean; pattern: string | null }[];
-  };
-  consent: { required: boolean; version: string; link: string | null } | null;
-  feedback: boolean;
-  max_message_length: number;
-}
-
-export interface StoredMessage {
-  id: number;
-  content: string;
-  is_bot: boolean;
-  created_at: string;
-  feedback?: Feedback;
-  status?: string;
-}
+export type Feedback = Schemas["StoredFeedback"]["value"];
+export type StoredMessage = Schemas["HistoryMessage"];
 
 // An answer as the stream's last event brings it.
 export interface Done {

@@ -12,7 +12,7 @@ import { ApiError, apiUrl, get } from "../api/client.ts";
 import type { Conversation, ConversationMessage, FullSession, Turn } from "../api/types.ts";
 import { flash } from "../messages.ts";
 import { href } from "../router.ts";
-import { Failure, Loading, Said, Status } from "../ui/basics.tsx";
+import { Failure, Feedback, Loading, Said, Status } from "../ui/basics.tsx";
 import { useData } from "../ui/data.ts";
 import { SessionFrame, useSession } from "./session.tsx";
 import { Email, Phone } from "./sessions.tsx";
@@ -153,6 +153,8 @@ function Bubbles({ path, first, onSession }: BubblesProps) {
     }
   };
 
+  // What is said of an answer comes with its question.
+  const turns = new Map(shown.messages.map(({ turn }) => [turn?.answer_id, turn]));
   let day = "";
   return (
     <div class="conversation">
@@ -167,6 +169,7 @@ function Bubbles({ path, first, onSession }: BubblesProps) {
             const its_day = formatDay(message.created_at);
             const new_day = its_day !== day;
             day = its_day;
+            const answers = turns.get(message.id);
             return (
               <li key={message.id} class={message.is_bot ? "bot" : "visitor"}>
                 {new_day && <div class="day">{its_day}</div>}
@@ -183,6 +186,7 @@ function Bubbles({ path, first, onSession }: BubblesProps) {
                   <div class="text" dir="auto">
                     {withDirectionsShown(message.content)}
                   </div>
+                  {answers && <Feedback {...answers} />}
                 </article>
                 {message.turn && <TurnLine turn={message.turn} />}
               </li>

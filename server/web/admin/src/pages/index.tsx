@@ -81,6 +81,12 @@ export function Index() {
                   text="flagged in 7 days"
                   kind={data.flagged ? "warn" : "good"}
                 />
+                <Tile
+                  to="/turns/?feedback=down&created=7days"
+                  value={data.disliked}
+                  text="thumbs down in 7 days"
+                  kind={data.disliked ? "warn" : "good"}
+                />
               </>
             )}
             <Tile to="/leads/" value={data.totals.leads} text="leads" />

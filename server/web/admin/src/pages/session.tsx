@@ -1,12 +1,22 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { counted } from "../../../shared/format.ts";
+import { counted, withDirectionsShown } from "../../../shared/format.ts";
 import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
-import type { AuditEntry, Details, FullSession } from "../api/types.ts";
+import type { AuditEntry, Consent, Details, FullSession } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
 import { href, lastSeen, navigate, useUrl } from "../router.ts";
 import { AuditTable } from "../ui/audit.tsx";
-import { ButtonLink, Confirm, Failure, Loading, Nothing, Page, Said, Time } from "../ui/basics.tsx";
+import {
+  ButtonLink,
+  Confirm,
+  Failure,
+  Loading,
+  Nothing,
+  Page,
+  Said,
+  Time,
+  TimeOr,
+} from "../ui/basics.tsx";
 import { Conflict } from "../ui/conflict.tsx";
 import { type Loaded, useData } from "../ui/data.ts";
 import { draftBase, Field, Restored, Shown, useDraft, useSubmit } from "../ui/form.tsx";
@@ -92,7 +102,45 @@ export function SessionDetails({ session_id }: { session_id: string }) {
   return (
     <SessionFrame session_id={session_id} session={session} tab="details">
       {session.data ? <ChangeForm session={session.data} /> : <Loading />}
+      {session.data?.consents && <Consents consents={session.data.consents} />}
     </SessionFrame>
+  );
+}
+
+// What `lang` can be set to.
+const language_tag = (name: string) =>
+  /^[a-z]{2,3}(-[A-Za-z0-9]+)*$/.test(name) ? name : undefined;
+
+function Consents({ consents }: { consents: Consent[] }) {
+  return (
+    <section class="consents">
+      <h2>Consents</h2>
+      {consents.length === 0 && <p class="empty">None was given.</p>}
+      {consents.map((consent, at) => (
+        <article key={at} class="form" aria-label={`Consent ${at + 1}`}>
+          <Shown label="Version">
+            <Said text={consent.version} />{" "}
+            <span class={`badge ${consent.withdrawn_at ? "warn" : "good"}`}>
+              {consent.withdrawn_at ? "withdrawn" : "stands"}
+            </span>
+          </Shown>
+          <Shown label="Language">
+            {consent.language ? <Said text={consent.language} /> : <Nothing />}
+          </Shown>
+          <Shown label="Given">
+            <Time at={consent.given_at} />
+          </Shown>
+          <Shown label="Withdrawn">
+            <TimeOr at={consent.withdrawn_at} none="no" />
+          </Shown>
+          <Shown label="Words">
+            <div class="text" dir="auto" lang={language_tag(consent.language)}>
+              {withDirectionsShown(consent.text)}
+            </div>
+          </Shown>
+        </article>
+      ))}
+    </section>
   );
 }
 
@@ -249,7 +297,8 @@ function ChangeForm({ session: loaded }: { session: FullSession }) {
           </p>
           <ul>
             <li>{counted(session.message_count, "message")}, questions and answers</li>
-            <li>what is known of each turn: status, model, tokens, times</li>
+            <li>what is known of each turn: status, model, tokens, times, feedback</li>
+            <li>what the visitor agreed to</li>
           </ul>
         </Confirm>
       )}

@@ -110,14 +110,19 @@ function Charts({ days, prices }: Answer) {
     day.latency_ms ? day.latency_ms[which] : null;
   const failed = total(days, (day) => day.failed + day.empty + day.interrupted + day.cancelled);
   const turns = total(days, (day) => day.turns);
+  const liked = total(days, (day) => day.liked);
+  const judged = liked + total(days, (day) => day.disliked);
+  const share = (count: number, of: number) =>
+    of === 0 ? "–" : `${formatNumber(Math.round((count / of) * 1000) / 10)} %`;
   const figures: Figure[] = [
     { text: "sessions", value: formatNumber(total(days, (day) => day.sessions)) },
     { text: "messages", value: formatNumber(total(days, (day) => day.messages)) },
     { text: "leads", value: formatNumber(total(days, (day) => day.leads)) },
     {
       text: "of questions unanswered",
-      value: turns === 0 ? "–" : `${formatNumber(Math.round((failed / turns) * 1000) / 10)} %`,
+      value: share(failed, turns),
     },
+    { text: "of thumbs are up", value: share(liked, judged) },
     {
       text: "tokens",
       value: formatNumber(
@@ -176,6 +181,15 @@ function Charts({ days, prices }: Answer) {
             series("Cancelled", 6, (day) => day.cancelled),
             series("Blocked", 1, (day) => day.blocked),
             series("Cut", 2, (day) => day.truncated),
+          ]}
+        />
+        <Chart
+          title="Thumbs up and down"
+          labels={labels}
+          stacked
+          series={[
+            series("Up", 0, (day) => day.liked),
+            series("Down", 3, (day) => day.disliked),
           ]}
         />
         <Chart

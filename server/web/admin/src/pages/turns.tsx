@@ -1,7 +1,7 @@
 import { formatDuration } from "../../../shared/format.ts";
 import type { TurnRow } from "../api/types.ts";
 import { href, useUrl } from "../router.ts";
-import { Failure, Loading, Nothing, Page, Said, Status, Time } from "../ui/basics.tsx";
+import { Failure, Feedback, Loading, Nothing, Page, Said, Status, Time } from "../ui/basics.tsx";
 import {
   type Column,
   countText,
@@ -15,7 +15,7 @@ import {
 } from "../ui/list.tsx";
 import { sessionPath } from "./sessions.tsx";
 
-const names = ["status", "created", "created_from", "created_to"] as const;
+const names = ["status", "feedback", "created", "created_from", "created_to"] as const;
 
 const columns: Column<TurnRow>[] = [
   { title: "Status", cell: (row) => <Status status={row.status} /> },
@@ -28,6 +28,10 @@ const columns: Column<TurnRow>[] = [
         <Said text={row.user_name || row.session_id} />
       </a>
     ),
+  },
+  {
+    title: "Visitor says",
+    cell: (row) => (row.feedback ? <Feedback {...row} /> : <Nothing />),
   },
   { title: "Question", class: "preview", cell: (row) => <Said text={row.question} /> },
   {
@@ -49,12 +53,15 @@ const columns: Column<TurnRow>[] = [
 ];
 
 export function Turns() {
-  useUrl();
+  const { query } = useUrl();
+  const by_feedback = query.has("feedback");
+  const title = by_feedback ? "Answers with a thumb" : "Unanswered and flagged";
   const list = useList<TurnRow>("turns/", listQuery(names));
   return (
-    <Page wide title="Unanswered and flagged" crumbs={[{ text: "Unanswered and flagged" }]}>
+    <Page wide title={title} crumbs={[{ text: title }]}>
       <p class="help">
         Unanswered: failed, empty, interrupted or cancelled. Flagged: blocked by the model, or cut.
+        By feedback all answers are listed, also those where nothing went wrong.
       </p>
       <div class="with-filters">
         <div class="list-part">
@@ -74,7 +81,11 @@ export function Turns() {
                   busy={list.loading}
                 />
               ) : (
-                <p class="empty">Every question has its answer.</p>
+                <p class="empty">
+                  {by_feedback
+                    ? "No answer has such a thumb."
+                    : "Every question has its answer."}
+                </p>
               )}
               <Pager list={list.data} />
             </>
@@ -94,6 +105,15 @@ export function Turns() {
               { value: "flagged", text: "Flagged" },
               { value: "blocked", text: "Blocked" },
               { value: "truncated", text: "Cut" },
+            ]}
+          />
+          <Filter
+            title="By feedback"
+            name="feedback"
+            choices={[
+              { value: null, text: "Any" },
+              { value: "down", text: "Thumb down" },
+              { value: "up", text: "Thumb up" },
             ]}
           />
           <DateFilter title="By created" name="created" />

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { formatDate, formatTime, formatUtc, withDirectionsShown } from "../../../shared/format.ts";
 import { useStore } from "../../../shared/store.ts";
 import type { ApiError } from "../api/client.ts";
-import type { TurnStatus } from "../api/types.ts";
+import type { Turn, TurnStatus } from "../api/types.ts";
 import { dismiss, messages } from "../messages.ts";
 import { hasNavigated, href, lastSeen } from "../router.ts";
 
@@ -133,6 +133,17 @@ export function Status({ status }: { status: TurnStatus }) {
   const [word, kind] = status_words[status] ?? [status, "info"];
   return <span class={`badge ${kind}`}>{word}</span>;
 }
+
+// What the visitor thinks of an answer; when that was said when pointed at.
+export const Feedback = ({ feedback, feedback_at }: Pick<Turn, "feedback" | "feedback_at">) =>
+  feedback && (
+    <span
+      class={`badge ${feedback === "up" ? "good" : "bad"}`}
+      title={feedback_at ? `Given ${formatUtc(feedback_at)}` : undefined}
+    >
+      {feedback === "up" ? "Thumb up" : "Thumb down"}
+    </span>
+  );
 
 export function Failure({ error, retry }: { error: ApiError; retry?: () => void }) {
   const title =
