@@ -76,6 +76,21 @@ test('By keyboard alone: opened, asked, rated, closed, and the focus is where on
   assert.equal(await focused(page), 'Chat with us');
 });
 
+test('A link keeps the focus while the answer around it is still written', async () => {
+  const { programs, url } = scene.silent;
+  const { page } = await visitor();
+  await page.goto(`${url}/`);
+  await programs.script({
+    chunks: ['See [this](https://example.org/) ', 'and more', '.\n\nAnd the end.'],
+    chunk_ms: 1500,
+  });
+  await say(page, 'Where?');
+  await log(page).getByRole('link', { name: 'this' }).focus();
+  await settled(page);
+  await shows(page, ['you: Where?', 'bot: See this and more.\n\nAnd the end.']);
+  assert.match(await focused(page), /^this/);
+});
+
 test('Screen readers hear that an answer is written, and then the answer, once', async () => {
   const { programs, url } = scene.silent;
   const { page } = await visitor();

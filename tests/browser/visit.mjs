@@ -250,7 +250,7 @@ test('Thumbs are stored with the turn, and may be taken back', async () => {
   };
   // A reload may not come before it has arrived.
   const becomes = async (wanted) => {
-    for (const until = Date.now() + 20_000; (await value()) !== wanted; ) {
+    for (const until = Date.now() + 20_000; (await value()) !== wanted;) {
       assert.ok(Date.now() < until, `the feedback does not become ${wanted}`);
     }
   };
