@@ -217,7 +217,7 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
   asked.emplace_back("past turns", [&] { store.past_turns(id, 0, 20); });
   asked.emplace_back("turns", [&] { store.turns(id, 20); });
   asked.emplace_back("a turn", [&] { whole_turn(store, id, "q", "a"); });
-  asked.emplace_back("deletion", [&, n = 0]() mutable {
+  asked.emplace_back("deletion", [&] {
     SessionQuery oldest{.sort = {{kCreated, false}}, .limit = 1};
     records.delete_sessions(ids(records.sessions(oldest)), by_op("delete"));
   });
