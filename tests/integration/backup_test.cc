@@ -202,5 +202,41 @@ TEST_CASE("Without PostgreSQL's tools a backup of it says what is missing, and n
   CHECK_FALSE(fs::exists(folder / "new.dump.partial"));
 }
 
+TEST_CASE("An import that is killed is resumed, and what arrives is the same") {
+  const TempDir folder;
+  const Environment environment = {{"DEBUG", "1"}, {"DATABASE_URL", "sqlite:///to.db"}};
+  REQUIRE(run({"migrate"}, {{"DEBUG", "1"}, {"DATABASE_URL", "sqlite:///from.db"}}, folder.path())
+              .status == 0);
+  SqliteFile(folder / "from.db")
+      .exec(
+          "INSERT INTO chat_chatsession (session_id, created_at, updated_at) VALUES ('one', "
+          "'2025-12-26 12:00:00', '2025-12-26 12:00:00'); WITH RECURSIVE n(i) AS (SELECT 1 UNION "
+          "ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO chat_message (content, is_bot, "
+          "created_at, session_id) SELECT 'sesame ' || i, 1, '2025-12-26 12:00:00', 1 FROM n");
+  const std::vector<std::string> import = {"import", "--from", "sqlite:///from.db"};
+  {
+    const auto process = start_program(import, environment, folder.path());
+    REQUIRE(process->wait_for_line("chat_message, 1000 rows"));
+    process->kill();
+    process->wait_exit();
+  }
+  const std::string moved = SqliteFile(folder / "to.db").value("SELECT count(*) FROM chat_message");
+  CHECK(moved != "0");
+  CHECK(moved != "20000");
+  const Ended refused = run(import, environment, folder.path());
+  CHECK(refused.status == 1);
+  CHECK(refused.errors.find("resume") != std::string::npos);
+  std::vector<std::string> again = import;
+  again.push_back("--resume");
+  const Ended done = run(again, environment, folder.path());
+  INFO(done.errors);
+  CHECK(done.status == 0);
+  CHECK(done.output.find("chat_message 20000 rows, checksum ") != std::string::npos);
+  CHECK((done.output + done.errors).find("sesame") == std::string::npos);
+  const std::string all = "SELECT group_concat(id || content) FROM chat_message";
+  CHECK(SqliteFile(folder / "to.db").value(all) == SqliteFile(folder / "from.db").value(all));
+  CHECK(verify_sqlite(folder / "to.db").ok());
+}
+
 }  // namespace
 }  // namespace twinchat::testing
