@@ -10,6 +10,9 @@
 #include "ended.h"
 #include "twinchat/backup.h"
 #include "wait.h"
+#ifdef TWINCHAT_TEST_POSTGRES
+#include "postgres_server.h"
+#endif
 
 namespace twinchat::testing {
 namespace {
@@ -237,6 +240,54 @@ TEST_CASE("An import that is killed is resumed, and what arrives is the same") {
   CHECK(SqliteFile(folder / "to.db").value(all) == SqliteFile(folder / "from.db").value(all));
   CHECK(verify_sqlite(folder / "to.db").ok());
 }
+
+#ifdef TWINCHAT_TEST_POSTGRES
+TEST_CASE("PostgreSQL is backed up, looked through and restored by its own tools") {
+  const TempDir folder;
+  const PostgresDatabase postgres;
+  const char* path = std::getenv("PATH");
+  const Environment environment = {
+      {"DEBUG", "1"}, {"DATABASE_URL", postgres.url()}, {"PATH", path == nullptr ? "" : path}};
+  REQUIRE(run({"migrate"}, environment, folder.path()).status == 0);
+  PostgresClient(postgres.url())
+      .exec(
+          "INSERT INTO chat_chatsession (session_id, created_at, updated_at) VALUES ('one', "
+          "now(), now())");
+  const Ended made = run({"backup", "backups/", "--keep", "3"}, environment, folder.path());
+  INFO(made.errors);
+  REQUIRE(made.status == 0);
+  const std::vector<fs::path> files = backups_in(folder / "backups");
+  REQUIRE(files.size() == 1);
+  CHECK(files[0].extension() == ".dump");
+  CHECK(fs::status(files[0]).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(run({"verify", files[0].string()}, environment, folder.path()).status == 0);
+  const std::vector<std::string> restore = {"restore", files[0].string()};
+  {
+    PostgresClient other(postgres.url());
+    other.exec("UPDATE chat_chatsession SET session_id = 'later'");
+    const Ended refused = run(restore, environment, folder.path());
+    CHECK(refused.status == 1);
+    CHECK(refused.errors.find("in use") != std::string::npos);
+  }
+  Ended restored;
+  // The server may take a moment to see that we are gone.
+  CHECK(eventually(
+      [&] {
+        restored = run(restore, environment, folder.path());
+        return restored.status == 0;
+      },
+      std::chrono::seconds(10)));
+  INFO(restored.errors);
+  CHECK(backups_in(folder / "backups").size() >= 2);  // what was replaced is kept
+  CHECK(PostgresClient(postgres.url()).value("SELECT session_id FROM chat_chatsession") == "one");
+  std::string bytes = bytes_of(files[0]);
+  write_bytes(files[0], bytes.substr(0, bytes.size() / 2));
+  CHECK(run({"verify", files[0].string()}, environment, folder.path()).status == 1);
+  for (const Ended& ended : {made, restored}) {
+    CHECK((ended.output + ended.errors).find(kPostgresPassword) == std::string::npos);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace twinchat::testing
