@@ -72,7 +72,16 @@ TEST_CASE("A database of any version, also Django's alone, arrives whole and can
     for (const auto& [table, rows] : there) {
       INFO(table);
       REQUIRE(here.contains(table));
-      CHECK(here.at(table) == rows);
+      // Django's models in the tests have columns of their own, which stay behind.
+      if (version > 0 || !table.starts_with("chat_")) CHECK(here.at(table) == rows);
+    }
+    for (const char* sql :
+         {"SELECT quote(id) || quote(session_id) || quote(user_name) || quote(user_email) || "
+          "quote(user_phone) || quote(created_at) || quote(updated_at) FROM chat_chatsession "
+          "ORDER BY id",
+          "SELECT quote(id) || quote(content) || quote(is_bot) || quote(created_at) || "
+          "quote(session_id) FROM chat_message ORDER BY id"}) {
+      CHECK(SqliteFile(folder / "to.db").rows(sql) == SqliteFile(folder / "from.db").rows(sql));
     }
     const Database database = open_sqlite_database(folder / "to.db");
     REQUIRE(eventually([&] { return database.records->sessions({}).complete; }));

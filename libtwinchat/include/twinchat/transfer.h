@@ -34,7 +34,7 @@ struct TransferOptions {
 // sessions, messages, turns, consents, the tokens of days, API tokens, the audit log, and Django's
 // users with their groups, permissions and the notes of its migrations. Ids stay as they are, and
 // new ones go on behind them. Log-ins end, and what is derived (lists, search indexes, figures of
-// days) is made anew by whoever opens the target. Tables of others stay behind.
+// days) is made anew by whoever opens the target. Tables and columns of others stay behind.
 //
 // The source is only read, in one transaction, so that all is of one moment: what is written to it
 // meanwhile is not copied. It may be of an older version of the schema, or Django's alone. Nobody

@@ -58,8 +58,9 @@ class TransferSide {
 
   // Of the target. Whether there is anything that a transfer would mix with.
   virtual bool has_data() = 0;
-  // nullopt when no transfer has begun; otherwise how far that table has come.
+  // Whether a transfer has begun and did not end.
   virtual bool has_begun() = 0;
+  // How far that table has come in it.
   virtual TransferMark mark(const TransferTable& table) = 0;
   // Makes room for Django's tables, and the table of marks.
   virtual void begin() = 0;
