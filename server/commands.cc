@@ -22,6 +22,7 @@
 #include "maintenance/backup_commands.h"
 #include "maintenance/person_commands.h"
 #include "maintenance/retention.h"
+#include "twinchat/transfer.h"
 #include "twinchat/version.h"
 
 namespace twinchat::server {
@@ -56,6 +57,10 @@ struct CommandLine {
   AccountCommand account = {};
   // Of those about one person.
   PersonCommand person = {};
+  // Of import.
+  std::string import_from = {};
+  std::string import_to = {};
+  bool resume = false;
   // Of retention.
   bool erase_now = false;
   // Of those about backups.
@@ -257,6 +262,21 @@ int erase_command(const CommandLine& line) {
   return run_for_person(line, erase_person);
 }
 
+int import_command(const CommandLine& line) {
+  const std::string to =
+      line.import_to.empty() ? line.settings(false).database_url : line.import_to;
+  TransferOptions options;
+  options.resume = line.resume;
+  options.on_progress = [](const TransferredTable& table) {
+    spdlog::info("import: {}, {} rows", table.name, table.rows);
+  };
+  for (const TransferredTable& table : transfer_database(line.import_from, to, options)) {
+    fmt::print("{} {} rows, checksum {} on both sides\n", table.name, table.rows, table.checksum);
+  }
+  fmt::print("Everything is there. Log-ins have ended; everybody has to log in again.\n");
+  return kOk;
+}
+
 int retention(const CommandLine& line) {
   const Settings settings = line.settings(false);
   const RetentionRules rules = retention_rules(settings);
@@ -359,6 +379,14 @@ int run_command(int argc, const char* const* argv) {
     who->add_option("--session-id", line.person.person.session_id, "One conversation");
     who->require_option(1);
   }
+  CLI::App* import =
+      add("import", "Copy everything of another database into an empty one.", import_command);
+  import->add_option("--from", line.import_from, "The URL of the database to read")
+      ->envname("IMPORT_FROM")
+      ->required();
+  import->add_option("--to", line.import_to, "That of the one to fill [DATABASE_URL]")
+      ->envname("IMPORT_TO");
+  import->add_flag("--resume", line.resume, "Go on with an import that did not end");
   CLI::App* expire = add("retention", "Erase what RETENTION_DAYS_* say has expired.", retention);
   expire->add_flag("--now", line.erase_now, "Do so, which a server does by itself");
   for (CLI::App* command : {erased, expire}) {

@@ -75,15 +75,21 @@ RetentionKeeper::~RetentionKeeper() {
 
 void RetentionKeeper::run(const std::stop_token& stop) {
   give_way();
+  std::chrono::minutes pause = kInterval;
   do {
     try {
-      if (records_->take_lease(kLeaseName, name_, now(), now() + kLease)) erase_once(stop);
+      // A server that died with the lease keeps the others waiting no longer than that takes.
+      pause = kLease;
+      if (!records_->take_lease(kLeaseName, name_, now(), now() + kLease)) continue;
+      erase_once(stop);
+      records_->take_lease(kLeaseName, name_, now(), now());  // which gives it back
+      pause = kInterval;
     } catch (const Error& error) {
       spdlog::warn("retention: {}", error.what());
     } catch (const std::exception& error) {
       spdlog::warn("retention: {}", error.what());
     }
-  } while (wait(kInterval, stop));
+  } while (wait(pause, stop));
 }
 
 void RetentionKeeper::erase_once(const std::stop_token& stop) {

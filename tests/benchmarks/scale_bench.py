@@ -2,8 +2,9 @@
 
 Usage: scale_bench.py BUILD_FOLDER [SECONDS [PART...]]
 
-Parts: cost (32 connections through wrk: rates and processor time on SQLite and on PostgreSQL,
-directly and behind pgbouncer; rows, bytes and connections of a message), failover (the primary is
+Parts: cost (32 connections through wrk: sessions, histories and messages on SQLite and on PostgreSQL,
+directly and behind pgbouncer, with everybody's processor time; rows, bytes and connections of a
+message), failover (the primary is
 killed and its standby promoted while visitors ask). `--write` keeps the costs for
 scale_simulation.py.
 
@@ -29,8 +30,8 @@ WRITE = "--write" in sys.argv
 sys.argv = [argument for argument in sys.argv if argument != "--write"]
 PARTS = sys.argv[3:] or ["cost", "failover"]
 sys.argv = sys.argv[:3]  # as server_bench reads them
-from server_bench import (HERE, SECONDS, Started, SERVER, STANDIN, call, load, new_session,  # noqa: E402
-                          say_load)
+from server_bench import (HERE, HISTORY, SECONDS, SERVER, STANDIN, Started, call, load,  # noqa: E402
+                          new_history, new_session, say_load)
 
 CLIENTS = 32
 POOL = 16
@@ -81,12 +82,14 @@ def measure(serving, postgres=None, pooler=None):
             call(server, "POST", "/api/chat/message/",
                  {"session_id": Path(sessions.name).read_text().split()[session],
                   "message": "How can I reverse diabetes?"})
+        say_load()
+        others = {"create_session": load(server, CLIENTS, script="create.lua"),
+                  "get_session, 50 messages": load(server, CLIENTS, HISTORY + new_history(server))}
         before = counters(postgres) if postgres else {}
         used = postgres.cpu_seconds() if postgres else 0
         pooled = pooler.cpu_seconds() if pooler else 0
         standin = serving.standin.cpu_seconds()
         self_used = os.times()
-        say_load()
         row = load(server, CLIENTS, script="message.lua", env={"SESSIONS": sessions.name})
         count = row["rate"] * SECONDS
         row["load"] = (os.times().children_user + os.times().children_system
@@ -100,6 +103,7 @@ def measure(serving, postgres=None, pooler=None):
             row["connections"] = int(postgres.sql(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = 'chats' AND pid <> "
                 "pg_backend_pid()"))
+    row["others"] = others
     return row
 
 
@@ -133,6 +137,10 @@ def bench_cost(folder):
                   f"{row['cpu']:.0f}, {row.get('database', 0):.0f}, {row.get('pooler', 0):.0f}, "
                   f"{row['standin']:.0f}, {row['load']:.0f}   "
                   f"{row['rate'] / rows['SQLite']['rate']:.2f} of SQLite's")
+            for what, other in row["others"].items():
+                of = rows["SQLite"]["others"][what]["rate"]
+                print(f"    {what:22}{other['rate']:8.0f}{other['p50']:8.2f}{other['p99']:8.2f}   "
+                      f"{other['cpu']:.0f}   {other['rate'] / of:.2f} of SQLite's")
         row = rows["PostgreSQL"]
         print(f"  a message on PostgreSQL: {row['transactions']:.1f} transactions, "
               f"{row['rows_inserted']:.1f} rows inserted, {row['rows_written']:.1f} written, "

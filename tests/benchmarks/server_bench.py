@@ -45,7 +45,7 @@ class Started:
         self.process = subprocess.Popen([str(part) for part in command], text=True,
                                         **{stream: subprocess.PIPE}, **options)
         for line in getattr(self.process, stream):
-            found = re.search(r"(https?)://127\.0\.0\.1:(\d+)/? ", line + " ")
+            found = re.search(r"(https?)://127\.0\.0\.1:(\d+)", line)
             if found and "metrics at" not in line:
                 self.port = int(found[2])
                 self.url = f"{found[1]}://127.0.0.1:{self.port}"

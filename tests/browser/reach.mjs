@@ -76,6 +76,21 @@ test('By keyboard alone: opened, asked, rated, closed, and the focus is where on
   assert.equal(await focused(page), 'Chat with us');
 });
 
+test('A link keeps the focus while the answer around it is still written', async () => {
+  const { programs, url } = scene.silent;
+  const { page } = await visitor();
+  await page.goto(`${url}/`);
+  await programs.script({
+    chunks: ['See [this](https://example.org/) ', 'and more', '.\n\nAnd the end.'],
+    chunk_ms: 1500,
+  });
+  await say(page, 'Where?');
+  await log(page).getByRole('link', { name: 'this' }).focus();
+  await settled(page);
+  await shows(page, ['you: Where?', 'bot: See this and more.\n\nAnd the end.']);
+  assert.match(await focused(page), /^this/);
+});
+
 test('Screen readers hear that an answer is written, and then the answer, once', async () => {
   const { programs, url } = scene.silent;
   const { page } = await visitor();
@@ -264,7 +279,7 @@ test('Nothing moves for those who want it still', async () => {
   ]) {
     const { page } = await visitor({ reducedMotion });
     await page.goto(`${url}/`);
-    await programs.script({ text: 'Done.', latency_ms: 1500 });
+    await programs.script({ text: 'Never.', latency_ms: 60_000 });
     await say(page, 'Wait');
     await page.locator('twinchat-widget .waiting').waitFor();
     const count = await page.evaluate(() => {
@@ -272,6 +287,7 @@ test('Nothing moves for those who want it still', async () => {
       return root.getAnimations().filter(({ animationName }) => animationName === 'wait').length;
     });
     assert.equal(count, moving, reducedMotion);
-    await shows(page, ['you: Wait', 'bot: Done.']);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await settled(page);
   }
 });

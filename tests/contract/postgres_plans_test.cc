@@ -2,7 +2,9 @@
 // size: as its auto_explain saw them when they were run, with the plans and rows that they really
 // had.
 
+#include <algorithm>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -34,7 +36,7 @@ class ExplainingServer {
     { open_database(server_.url("big")); }
     Process fill({"python3", TWINCHAT_FILL_POSTGRES, server_.url("big"), std::to_string(kSessions),
                   std::to_string(kMessages)});
-    const auto status = fill.wait_exit(std::chrono::seconds(100));
+    const auto status = fill.wait_exit(std::chrono::seconds(250));
     INFO(fill.errors());
     REQUIRE(status == 0);
     PostgresClient(server_.admin_url())
@@ -234,15 +236,19 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
   }
 
   // A page far behind reads as much as the first one.
+  const auto blocks = [&](const auto& query, const auto& list) {
+    // The thread that keeps the lists reads, too, now and then.
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (int i = 0; i < 3; ++i) {
+      least = std::min(least, blocks_of(server.plans_of([&] { list(query); })));
+    }
+    return least;
+  };
   const auto compare = [&](auto query, const auto& list) {
     query.limit = 20;
-    list(query);
-    const std::int64_t first = blocks_of(server.plans_of([&] { list(query); }));
+    const std::int64_t first = blocks(query, list);
     query.cursor = far_cursor(query, list, 18);
-    query.limit = 20;
-    list(query);
-    const std::int64_t later = blocks_of(server.plans_of([&] { list(query); }));
-    CHECK(later <= first + first / 2 + 50);
+    CHECK(blocks(query, list) <= first + first / 2 + 50);
   };
   for (const SessionOrder order : {kUpdated, kCreated, kName, kEmail, kMessages}) {
     CAPTURE(static_cast<int>(order));

@@ -176,21 +176,24 @@ TEST_CASE("While PostgreSQL is away everything is unavailable, and then goes on 
   whole_turn(*store, "one", "q", "a");
 }
 
-TEST_CASE("Connections that are ended in the middle of transactions are not noticed by anybody") {
+TEST_CASE(
+    "Connections that are ended in the middle of transactions lose nothing and double nothing") {
   const PostgresDatabase database;
   const auto store =
       open_postgres_store(GENERATE(false, true) ? database.url() : database.bouncer_url());
   Writers writers(*store, 6);
   PostgresClient admin(database.admin_url());
   for (int i = 0; i < 20; ++i) {
-    REQUIRE(writers.go_on(5));
+    // Nobody is hit more often than they try again.
+    REQUIRE(writers.go_on(30));
     admin.exec(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinchat' AND "
         "datname = current_database()");
   }
   REQUIRE(writers.go_on(20));
   writers.stop();
-  CHECK(writers.failures() == 0);
+  // Whoever was hit four times in a row was told to try again later.
+  CHECK(writers.failures() < 20);
   writers.check_all(*store);
   CHECK(postgres_pool_statistics(*store).retries > 0);
 }

@@ -12,6 +12,7 @@
 
 #include "catch.h"
 #include "chance.h"
+#include "fixtures.h"
 #include "process.h"
 #include "sqlite_file.h"
 #include "stores.h"
@@ -26,43 +27,11 @@ namespace {
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
-// One that no version was released with is left out.
-const std::vector<int> kVersions = {0, 1, 2, 4, 5, 6};
-
 // The newest version there is.
 int newest_version() {
   const TempDir folder;
   open_sqlite_store(folder / "new.db");
   return verify_sqlite(folder / "new.db").schema_version;
-}
-
-void load(int version, const fs::path& file) {
-  for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(file.string() + suffix);
-  SqliteFile(file).exec(
-      bytes_of(fs::path(TWINCHAT_FIXTURES) / ("sqlite_v" + std::to_string(version) + ".sql")));
-}
-
-// Every value of every row of what people wrote or were told, by table. What is derived (the search
-// index), moves by itself (a turn that was left pending) or says which version it is, is left out.
-std::map<std::string, Strings> contents(const fs::path& file) {
-  SqliteFile database(file);
-  std::map<std::string, Strings> found;
-  for (const std::string& table : database.rows(
-           "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
-           "ESCAPE '\\' AND name NOT LIKE 'twinchat\\_session%' ESCAPE '\\' AND name NOT LIKE "
-           "'twinchat\\_message%' ESCAPE '\\' AND name NOT IN ('twinchat_schema', "
-           "'twinchat_index', 'twinchat_changed', 'twinchat_statistics')")) {
-    std::string row;
-    for (const std::string& column : database.rows("SELECT name FROM pragma_table_info('" + table +
-                                                   "') WHERE name NOT LIKE 'feedback%'")) {
-      row += (row.empty() ? "" : " || '|' || ") + std::string("quote(\"") + column + "\")";
-    }
-    found[table] = database.rows(
-        "SELECT " + row + " FROM \"" + table + "\"" +
-        (table == "twinchat_turn" ? " WHERE status NOT IN ('pending', 'interrupted')" : "") +
-        " ORDER BY 1");
-  }
-  return found;
 }
 
 // What was in every table before is there.
@@ -77,12 +46,14 @@ void check_kept(const std::map<std::string, Strings>& before,
 
 TEST_CASE("A database of every schema version is brought up to date with all that is in it") {
   const int newest = newest_version();
-  CHECK(kVersions.back() + 1 >= newest);  // or a fixture is missing
-  for (const int version : kVersions) {
+  // Whoever makes the eighth version makes a fixture of the seventh. Versions 6 and 7 only added
+  // a table and indexes to the fifth.
+  CHECK(newest == 7);
+  for (const int version : kFixtureVersions) {
     INFO("version " << version);
     const TempDir folder;
     const auto file = folder / "chat.db";
-    load(version, file);
+    load_fixture(version, file);
     CHECK(damage(file) == Strings{});
     CHECK(verify_sqlite(file).schema_version == version);
     const auto before = contents(file);
@@ -113,9 +84,8 @@ TEST_CASE("A database of every schema version is brought up to date with all tha
       }
       if (version >= 5) {
         CHECK(database.store->consents("first").size() == 1);
-        TurnQuery liked;
-        liked.feedback = Feedback::kUp;
-        CHECK(database.records->turns(liked).count == 1);
+        CHECK(SqliteFile(file).value("SELECT count(*) FROM twinchat_turn WHERE feedback <> 0") ==
+              "1");
       }
       whole_turn(*database.store, "first", "after the upgrade", "answer");
       CHECK(database.records->sessions({.search = "\"after the upgrade\""}).rows.size() == 1);
@@ -134,13 +104,14 @@ TEST_CASE("An upgrade that is killed goes on from where it was, with nothing los
   const TempDir folder;
   const auto file = folder / "chat.db";
   std::map<int, int> left_at;
+  int upgraded = 0;
   for (int round = 0; round < 16; ++round) {
-    const int version = kVersions[static_cast<std::size_t>(round) % 3];
-    load(version, file);
+    const int version = kFixtureVersions[static_cast<std::size_t>(round) % 3];
+    load_fixture(version, file);
     const auto before = contents(file);
     {
-      Process upgrading({TWINCHAT_STORE_WRITER, "pending", file.string()});
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
+      Process upgrading({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 80'000));
       upgrading.kill();
       upgrading.wait_exit();
     }
@@ -148,6 +119,7 @@ TEST_CASE("An upgrade that is killed goes on from where it was, with nothing los
     CAPTURE(round, version, left);
     CHECK(left >= version);
     ++left_at[left];
+    if (left > version) ++upgraded;
     const Database database = open_sqlite_database(file);
     REQUIRE(eventually([&] { return database.records->sessions({}).complete; }));
     auto after = contents(file);
@@ -165,7 +137,7 @@ TEST_CASE("An upgrade that is killed goes on from where it was, with nothing los
   for (const auto& [version, times] : left_at) {
     UNSCOPED_INFO(times << " times left at version " << version);
   }
-  CHECK_FALSE(left_at.empty());
+  CHECK(upgraded > 0);  // or every kill came too early
 }
 
 TEST_CASE("A version that only an unfinished upgrade leaves is brought up to date") {
@@ -174,7 +146,7 @@ TEST_CASE("A version that only an unfinished upgrade leaves is brought up to dat
   const auto file = folder / "chat.db";
   // No release left version 3 behind, an upgrade that was killed may have: the fourth's tables
   // without those of the accounts.
-  load(4, file);
+  load_fixture(4, file);
   SqliteFile(file).exec(
       "DROP TABLE twinchat_login; DROP TABLE twinchat_token; DROP TABLE twinchat_audit; UPDATE "
       "twinchat_schema SET version = 3 WHERE part = 'store'");
@@ -187,7 +159,7 @@ TEST_CASE("A version that only an unfinished upgrade leaves is brought up to dat
 TEST_CASE("A database of a newer version than this one is refused and left as it was") {
   const TempDir folder;
   const auto file = folder / "chat.db";
-  load(5, file);
+  load_fixture(5, file);
   SqliteFile(file).exec("UPDATE twinchat_schema SET version = 1000 WHERE part = 'store'");
   const std::string before = bytes_of(file);
   CHECK(code_of([&] { open_sqlite_database(file); }) == ErrorCode::kFailedPrecondition);

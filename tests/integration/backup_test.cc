@@ -10,6 +10,9 @@
 #include "ended.h"
 #include "twinchat/backup.h"
 #include "wait.h"
+#ifdef TWINCHAT_TEST_POSTGRES
+#include "postgres_server.h"
+#endif
 
 namespace twinchat::testing {
 namespace {
@@ -201,6 +204,90 @@ TEST_CASE("Without PostgreSQL's tools a backup of it says what is missing, and n
   CHECK_FALSE(fs::exists(folder / "new.dump"));
   CHECK_FALSE(fs::exists(folder / "new.dump.partial"));
 }
+
+TEST_CASE("An import that is killed is resumed, and what arrives is the same") {
+  const TempDir folder;
+  const Environment environment = {{"DEBUG", "1"}, {"DATABASE_URL", "sqlite:///to.db"}};
+  REQUIRE(run({"migrate"}, {{"DEBUG", "1"}, {"DATABASE_URL", "sqlite:///from.db"}}, folder.path())
+              .status == 0);
+  SqliteFile(folder / "from.db")
+      .exec(
+          "INSERT INTO chat_chatsession (session_id, created_at, updated_at) VALUES ('one', "
+          "'2025-12-26 12:00:00', '2025-12-26 12:00:00'); WITH RECURSIVE n(i) AS (SELECT 1 UNION "
+          "ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO chat_message (content, is_bot, "
+          "created_at, session_id) SELECT 'sesame ' || i, 1, '2025-12-26 12:00:00', 1 FROM n");
+  const std::vector<std::string> import = {"import", "--from", "sqlite:///from.db"};
+  {
+    const auto process = start_program(import, environment, folder.path());
+    REQUIRE(process->wait_for_line("chat_message, 1000 rows"));
+    process->kill();
+    process->wait_exit();
+  }
+  const std::string moved = SqliteFile(folder / "to.db").value("SELECT count(*) FROM chat_message");
+  CHECK(moved != "0");
+  CHECK(moved != "20000");
+  const Ended refused = run(import, environment, folder.path());
+  CHECK(refused.status == 1);
+  CHECK(refused.errors.find("resume") != std::string::npos);
+  std::vector<std::string> again = import;
+  again.push_back("--resume");
+  const Ended done = run(again, environment, folder.path());
+  INFO(done.errors);
+  CHECK(done.status == 0);
+  CHECK(done.output.find("chat_message 20000 rows, checksum ") != std::string::npos);
+  CHECK((done.output + done.errors).find("sesame") == std::string::npos);
+  const std::string all = "SELECT group_concat(id || content) FROM chat_message";
+  CHECK(SqliteFile(folder / "to.db").value(all) == SqliteFile(folder / "from.db").value(all));
+  CHECK(verify_sqlite(folder / "to.db").ok());
+}
+
+#ifdef TWINCHAT_TEST_POSTGRES
+TEST_CASE("PostgreSQL is backed up, looked through and restored by its own tools") {
+  const TempDir folder;
+  const PostgresDatabase postgres;
+  const char* path = std::getenv("PATH");
+  const Environment environment = {
+      {"DEBUG", "1"}, {"DATABASE_URL", postgres.url()}, {"PATH", path == nullptr ? "" : path}};
+  REQUIRE(run({"migrate"}, environment, folder.path()).status == 0);
+  PostgresClient(postgres.url())
+      .exec(
+          "INSERT INTO chat_chatsession (session_id, created_at, updated_at) VALUES ('one', "
+          "now(), now())");
+  const Ended made = run({"backup", "backups/", "--keep", "3"}, environment, folder.path());
+  INFO(made.errors);
+  REQUIRE(made.status == 0);
+  const std::vector<fs::path> files = backups_in(folder / "backups");
+  REQUIRE(files.size() == 1);
+  CHECK(files[0].extension() == ".dump");
+  CHECK(fs::status(files[0]).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  CHECK(run({"verify", files[0].string()}, environment, folder.path()).status == 0);
+  const std::vector<std::string> restore = {"restore", files[0].string()};
+  {
+    PostgresClient other(postgres.url());
+    other.exec("UPDATE chat_chatsession SET session_id = 'later'");
+    const Ended refused = run(restore, environment, folder.path());
+    CHECK(refused.status == 1);
+    CHECK(refused.errors.find("in use") != std::string::npos);
+  }
+  Ended restored;
+  // The server may take a moment to see that we are gone.
+  CHECK(eventually(
+      [&] {
+        restored = run(restore, environment, folder.path());
+        return restored.status == 0;
+      },
+      std::chrono::seconds(10)));
+  INFO(restored.errors);
+  CHECK(backups_in(folder / "backups").size() >= 2);  // what was replaced is kept
+  CHECK(PostgresClient(postgres.url()).value("SELECT session_id FROM chat_chatsession") == "one");
+  std::string bytes = bytes_of(files[0]);
+  write_bytes(files[0], bytes.substr(0, bytes.size() / 2));
+  CHECK(run({"verify", files[0].string()}, environment, folder.path()).status == 1);
+  for (const Ended& ended : {made, restored}) {
+    CHECK((ended.output + ended.errors).find(kPostgresPassword) == std::string::npos);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace twinchat::testing

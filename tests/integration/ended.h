@@ -13,9 +13,9 @@ using Environment = std::map<std::string, std::string>;
 
 // What became of a run of the program.
 struct Ended {
-  int status;
-  std::string output;
-  std::string errors;
+  int status = 0;
+  std::string output = {};
+  std::string errors = {};
 };
 
 // Runs the program to its end.

@@ -26,7 +26,7 @@ class Installed(unittest.TestCase):
         ours = re.compile(r"((typeinfo( name)?|vtable) for )?twinchat::|TWINCHAT_[\d.]+$")
         self.assertEqual([name for name in names if not ours.match(name)], [])
         # Nor the library's own inside.
-        inner = re.compile(r"lambda|\(anonymous namespace\)|twinchat::\w+::Impl\b|twinchat::(gemini|sqlite)::")
+        inner = re.compile(r"lambda|\(anonymous namespace\)|twinchat::\w+::Impl\b|twinchat::(gemini|postgres|sqlite)::")
         self.assertEqual([name for name in names if inner.search(name)], [])
         # What is derived from, caught and called is there.
         for name in ("Error", "Model", "Store"):

@@ -121,6 +121,7 @@ def open_store(url: str) -> Store:
     """Opens the store that `url` names, creating what is missing:
 
     sqlite:///relative/path.db   sqlite:////absolute/path.db   a SQLite file
+    postgresql://user:password@host/name                       a PostgreSQL database
     memory:                      nothing is kept
 
     InvalidArgument for any other form, Unimplemented for a database that this build has no store

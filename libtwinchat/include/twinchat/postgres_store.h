@@ -24,8 +24,9 @@ struct PostgresStoreOptions {
   // How long connecting to one host may take; the URL's connect_timeout goes before. Of several
   // hosts in the URL each is given so long.
   std::chrono::milliseconds connect_timeout{5'000};
-  // How long one statement may take, and how long it may wait for a lock.
+  // How long one statement may take.
   std::chrono::milliseconds statement_timeout{10'000};
+  // And how long it may wait for a lock.
   std::chrono::milliseconds lock_timeout{5'000};
   // A connection that is so old, give or take a tenth, is closed when nobody uses it: so that
   // servers behind one name take turns.

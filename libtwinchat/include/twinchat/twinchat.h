@@ -18,4 +18,5 @@
 #include "twinchat/session.h"
 #include "twinchat/sqlite_store.h"
 #include "twinchat/store.h"
+#include "twinchat/transfer.h"
 #include "twinchat/version.h"

@@ -329,7 +329,6 @@ void ListKeeper::vacuum() {
 }
 
 void ListKeeper::run(std::stop_token stop) {
-  State before;
   while (!stop.stop_requested()) {
     Clock::duration pause = kIdle;
     try {

@@ -1,21 +1,16 @@
 // The server's side of the chat: its routes, and what can go wrong on the way to them.
+import { EventParser } from "twinchat-client/events.ts";
 import type { components } from "twinchat-client/schema.ts";
-import { EventParser } from "./sse.ts";
 
 type Schemas = components["schemas"];
-
-export type Settings = Schemas["WidgetSettings"];
 export type ServerTexts = Schemas["WidgetTexts"];
+export type Settings = Schemas["WidgetSettings"];
+export type StoredMessage = Schemas["HistoryMessage"];
+// An answer as the stream's last event brings it.
+export type Done = Pick<Schemas["DoneEvent"], "bot_response" | "status">;
 export type FieldName = Settings["details"]["fields"][number]["name"];
 export type Details = Partial<Record<FieldName, string>>;
 export type Feedback = Schemas["StoredFeedback"]["value"];
-export type StoredMessage = Schemas["HistoryMessage"];
-
-// An answer as the stream's last event brings it.
-export interface Done {
-  bot_response: string;
-  status: string;
-}
 
 export interface Question {
   session_id: string;
@@ -113,11 +108,13 @@ export class Api {
         watch = setTimeout(give_up, silence_ms);
         on.alive();
         for (const { id, event, data } of parser.add(decoder.decode(value, { stream: true }))) {
-          const body = JSON.parse(data);
           if (event === "session") on.begin();
-          else if (event === "delta") on.text(body.text, id);
-          else if (event === "done") return body;
-          else if (event === "error") throw new ApiError(body.http_status, body, body.retry_after);
+          else if (event === "delta") on.text((data as Schemas["DeltaEvent"]).text, id);
+          else if (event === "done") return data as Done;
+          else if (event === "error") {
+            const { http_status, retry_after, ...body } = data as Schemas["ErrorEvent"];
+            throw new ApiError(http_status, body, retry_after);
+          }
         }
       }
     } finally {

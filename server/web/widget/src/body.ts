@@ -84,11 +84,16 @@ export class Body {
         if (block instanceof HTMLElement && block.localName !== "pre") block.dir = "auto";
         return block;
       });
+    // What is made anew may have had the focus.
+    const places = () => [...this.element.querySelectorAll<HTMLElement>("a, [tabindex]")];
+    const { activeElement } = this.element.getRootNode() as ShadowRoot;
+    const focused = places().indexOf(activeElement as HTMLElement);
     if (end > this.done.length) {
       this.tail.before(...make(this.text.slice(this.done.length, end)));
       this.done = this.text.slice(0, end);
     }
     this.tail.replaceChildren(...make(this.text.slice(end)));
+    if (focused >= 0) places()[focused]?.focus({ preventScroll: true });
     this.cost = performance.now() - begin + 0.1;
     this.drawn();
   }
