@@ -19,6 +19,7 @@ struct TransferredTable {
   std::string checksum = {};  // of all rows, the same on both sides; empty before the end
 };
 
+// How to transfer, and who is told of it.
 struct TransferOptions {
   // Go on with a transfer that was begun into this target and did not end.
   bool resume = false;
