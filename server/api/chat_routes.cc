@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kMaxMessageLength = 5000;
 constexpr std::size_t kMaxIdLength = 255;
-constexpr std::int64_t kMostRows = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostMessages = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaxPage = 200;
 constexpr std::int64_t kUsualPage = 50;
 // How soon it is looked again whether another process has finished an answer.
@@ -60,11 +60,10 @@ std::optional<std::int64_t> number_in_query(const Call& call, const std::string&
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
   if (error != std::errc{} || end != text->data() + text->size() || value < least || value > most) {
-    throw Refusal(
-        400,
-        {{name, Json::array({most == kMostRows ? std::string("Invalid cursor.")
-                                               : fmt::format("A number from {} to {} is expected.",
-                                                             least, most)})}});
+    throw Refusal(400, {{name, Json::array({most == kMostMessages
+                                                ? std::string("Invalid cursor.")
+                                                : fmt::format("A number from {} to {} is expected.",
+                                                              least, most)})}});
   }
   return value;
 }
@@ -275,7 +274,7 @@ void ChatRoutes::messages(Call& call) {
   if (id.empty()) throw Refusal(400, {{"error", "session_id is required"}});
   const auto limit =
       static_cast<std::size_t>(number_in_query(call, "limit", 1, kMaxPage).value_or(kUsualPage));
-  const std::int64_t before = number_in_query(call, "before", 1, kMostRows).value_or(0);
+  const std::int64_t before = number_in_query(call, "before", 1, kMostMessages).value_or(0);
   limits_.admit(RateClass::kLookup, id);
   found_session(call, id);
   // One more, which says whether there is another page.

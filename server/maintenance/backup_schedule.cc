@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 // After a failure; sooner where backups are wanted more often.
 constexpr milliseconds kAgainAfter{std::chrono::minutes(5)};
 // The clock may be set while the thread waits.
-constexpr milliseconds kLongestWait{std::chrono::minutes(1)};
+constexpr milliseconds kLongestSleep{std::chrono::minutes(1)};
 
 }  // namespace
 
@@ -48,7 +48,7 @@ void BackupSchedule::run(const std::stop_token& stop) {
     if (wait <= milliseconds(0)) {
       wait = back_up_now(stop) ? until_due() : std::min(plan_.interval, kAgainAfter);
     } else {
-      wait = std::min(wait, kLongestWait);
+      wait = std::min(wait, kLongestSleep);
     }
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, stop, wait, [] { return false; });

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kErasedAtOnce = 25;
 // A tenth of the time is work.
 constexpr int kPauses = 9;
-constexpr std::chrono::minutes kInterval{60};
+constexpr std::chrono::minutes kRetentionInterval{60};
 constexpr std::chrono::minutes kLease{5};
 constexpr std::int64_t kCountedAtMost = 1'000'000'000;
 constexpr const char* kLeaseName = "retention";
@@ -75,7 +75,7 @@ RetentionKeeper::~RetentionKeeper() {
 
 void RetentionKeeper::run(const std::stop_token& stop) {
   give_way();
-  std::chrono::minutes pause = kInterval;
+  std::chrono::minutes pause = kRetentionInterval;
   do {
     try {
       // A server that died with the lease keeps the others waiting no longer than that takes.
@@ -83,7 +83,7 @@ void RetentionKeeper::run(const std::stop_token& stop) {
       if (!records_->take_lease(kLeaseName, name_, now(), now() + kLease)) continue;
       erase_once(stop);
       records_->take_lease(kLeaseName, name_, now(), now());  // which gives it back
-      pause = kInterval;
+      pause = kRetentionInterval;
     } catch (const Error& error) {
       spdlog::warn("retention: {}", error.what());
     } catch (const std::exception& error) {
