@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  answered,
   input,
   log,
   open,
@@ -41,14 +42,12 @@ test('Markup, scripts, addresses and pictures in an answer are text and nothing 
     // In pieces, as a stream brings them.
     const half = Math.floor(payload.length / 2);
     await programs.script({ chunks: [payload.slice(0, half), payload.slice(half)], chunk_ms: 5 });
-    await say(page, payload);
-    await settled(page);
+    await answered(page, payload);
     assert.equal((await spoken(page)).length, 2 * at + 2);
   }
   // In one piece, and again from the history.
   await programs.script({ text: payloads.join('\n\n') });
-  await say(page, 'all');
-  await settled(page);
+  await answered(page, 'all');
   await screenshot(page, 'hostile-answers');
   const look = async () => {
     const found = await page.evaluate(() => {
@@ -108,8 +107,7 @@ test('A link opens apart, and looks like what it leads to', async () => {
   await programs.script({
     text: '[our page](https://example.org/a) https://example.org/b. [https://bank.example/](https://evil.example/?https://bank.example/) [bank.example](https://evil.example/c)',
   });
-  await say(page, 'Links?');
-  await settled(page);
+  await answered(page, 'Links?');
   const links = log(page).getByRole('link');
   assert.deepEqual(
     await links.evaluateAll((all) =>
@@ -135,8 +133,7 @@ test('Only links to hosts that the page names can be followed, if it names some'
   await programs.script({
     text: '[a](https://example.org/) [b](https://www.example.org/) [c](https://example.org.evil.example/) [d](https://badexample.org/)',
   });
-  await say(page, 'Links?');
-  await settled(page);
+  await answered(page, 'Links?');
   assert.deepEqual(
     await log(page)
       .getByRole('link')
@@ -153,8 +150,7 @@ test('Characters that turn the direction round do nothing, and one message does 
   await say(page, 'ab \u202edc');
   await shows(page, ['you: ab dc', 'bot: Open gnp.exe now and this']);
   await programs.script({ text: 'سلام\n\nEnglish' });
-  await say(page, 'Both');
-  await settled(page);
+  await answered(page, 'Both');
   const directions = await page
     .locator('twinchat-widget .list .bot')
     .last()
@@ -202,8 +198,7 @@ test('Markdown made to take for ever takes no time', async () => {
   ];
   for (const bomb of bombs) {
     await programs.script({ chunks: [bomb, 'end'], chunk_ms: 5 });
-    await say(page, 'Boom');
-    await settled(page);
+    await answered(page, 'Boom');
   }
   const depth = await page.locator('twinchat-widget .list').evaluate((list) => {
     let deepest = 0;

@@ -136,6 +136,15 @@ export const spoken = (page) =>
 // Nothing is under way any more.
 export const settled = (page) => page.getByRole('button', { name: 'Send', exact: true }).waitFor();
 
+// Says it, until there is another answer and nothing is under way any more.
+export async function answered(page, text) {
+  const answers = page.locator('twinchat-widget .list .item.bot');
+  const before = await answers.count();
+  await say(page, text);
+  await answers.nth(before).waitFor();
+  await settled(page);
+}
+
 // Until the conversation is that.
 export async function shows(page, wanted) {
   const until = Date.now() + 20_000;
