@@ -86,6 +86,7 @@ test('Consent and details are asked step by step before the first answer, checke
   await programs.script({ text: 'Yes.' });
   await say(page, 'Is that all?');
   await shows(page, ['you: I want to join', 'bot: Hello Asha.', 'you: Is that all?', 'bot: Yes.']);
+  await settled(page);
 
   // As easily as it was given it is withdrawn, and then asked for again.
   await button(page, 'Withdraw consent').click();

@@ -156,8 +156,10 @@ export async function shows(page, wanted) {
   }
 }
 
-// What the server has of the conversation in that browser.
+// What the server has of the conversation in that browser, once nothing is under way any more: the last
+// words are seen a moment before they are stored.
 export async function stored(page, { programs, url }) {
+  await page.getByRole('button', { name: 'Stop', exact: true }).waitFor({ state: 'hidden' });
   const session_id = await page.evaluate(
     (base) => JSON.parse(localStorage.getItem(`twinchat:${base}/`)).session,
     url,
