@@ -132,7 +132,7 @@ class MemoryStore final : public Store {
     std::lock_guard lock(data_->mutex);
     const auto owner = data_->session_of_turn.find(finished.turn_id);
     if (owner == data_->session_of_turn.end()) {
-      throw Error(ErrorCode::kNotFound, "There is no such turn.");
+      throw no_such_turn();
     }
     StoredSession& session = *owner->second;
     StoredTurn& stored = *lower_bound_by(session.turns, finished.turn_id, turn_id);
@@ -271,7 +271,7 @@ class MemoryStore final : public Store {
 
 StoredSession& Data::must_find(std::string_view session_id) {
   StoredSession* found = find(session_id);
-  if (found == nullptr) throw Error(ErrorCode::kNotFound, "There is no such session.");
+  if (found == nullptr) throw no_such_session();
   return *found;
 }
 

@@ -13,14 +13,11 @@
 namespace twinchat::postgres {
 namespace {
 
-#define USER_COLUMNS                                                                          \
-  "id, username, password, email, first_name, last_name, is_active, is_staff, is_superuser, " \
-  "last_login, date_joined"
-
-constexpr char kUserByName[] = "SELECT " USER_COLUMNS " FROM auth_user WHERE username = $1";
-constexpr char kUserById[] = "SELECT " USER_COLUMNS " FROM auth_user WHERE id = $1";
+constexpr char kUserByName[] =
+    "SELECT " TWINCHAT_USER_COLUMNS " FROM auth_user WHERE username = $1";
+constexpr char kUserById[] = "SELECT " TWINCHAT_USER_COLUMNS " FROM auth_user WHERE id = $1";
 constexpr char kUsers[] =
-    "SELECT " USER_COLUMNS
+    "SELECT " TWINCHAT_USER_COLUMNS
     " FROM auth_user WHERE username COLLATE \"C\" > $1 AND ($2 = '' OR strpos(lower(username "
     "COLLATE \"C\"), $2) > 0 OR strpos(lower(email COLLATE \"C\"), $2) > 0) ORDER BY username "
     "COLLATE \"C\" LIMIT $3";
@@ -75,16 +72,15 @@ constexpr char kTouchLogin[] = "UPDATE twinchat_login SET seen_at = $1 WHERE tok
 constexpr char kEndLogin[] = "DELETE FROM twinchat_login WHERE token_hash = $1";
 constexpr char kEndLogins[] = "DELETE FROM twinchat_login WHERE user_id = $1 AND token_hash <> $2";
 
-#define TOKEN_COLUMNS "id, token_hash, user_id, name, created_at, expires_at, last_used_at"
 constexpr char kInsertToken[] =
     "INSERT INTO twinchat_token (token_hash, user_id, name, created_at, expires_at) VALUES ($1, "
     "$2, $3, $4, $5) RETURNING id";
 constexpr char kFindToken[] =
-    "SELECT " TOKEN_COLUMNS
+    "SELECT " TWINCHAT_TOKEN_COLUMNS
     " FROM twinchat_token WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)";
 constexpr char kTouchToken[] = "UPDATE twinchat_token SET last_used_at = $1 WHERE id = $2";
 constexpr char kTokens[] =
-    "SELECT " TOKEN_COLUMNS " FROM twinchat_token WHERE user_id = $1 ORDER BY id";
+    "SELECT " TWINCHAT_TOKEN_COLUMNS " FROM twinchat_token WHERE user_id = $1 ORDER BY id";
 constexpr char kDeleteToken[] = "DELETE FROM twinchat_token WHERE id = $1 AND user_id = $2";
 constexpr char kDeleteTokens[] = "DELETE FROM twinchat_token WHERE user_id = $1";
 
@@ -97,22 +93,6 @@ constexpr char kHasAudit[] =
     "= $6 AND a.detail = $7 LIMIT 1";
 #define AUDIT_ROW \
   "SELECT id, at, \"user\", address, action, model, object_id, detail FROM twinchat_audit "
-
-User read_user(const Query& query) {
-  User user;
-  user.id = query.integer(0);
-  user.username = query.text(1);
-  user.password = query.text(2);
-  user.email = query.text(3);
-  user.first_name = query.text(4);
-  user.last_name = query.text(5);
-  user.is_active = query.boolean(6);
-  user.is_staff = query.boolean(7);
-  user.is_superuser = query.boolean(8);
-  user.last_login = query.optional_time(9);
-  user.date_joined = query.time(10);
-  return user;
-}
 
 void add_permissions(Connection& connection, User& user) {
   const std::vector<std::string>& known = known_permissions();
@@ -173,18 +153,6 @@ void check_superusers(Connection& connection) {
 
 void end_logins_of(Connection& connection, std::int64_t id, const std::string& but = {}) {
   Query(connection, kEndLogins).bind(id).bind(but).run();
-}
-
-ApiToken read_token(const Query& query) {
-  ApiToken token;
-  token.id = query.integer(0);
-  token.token_hash = query.text(1);
-  token.user_id = query.integer(2);
-  token.name = query.text(3);
-  token.created_at = query.time(4);
-  token.expires_at = query.optional_time(5);
-  token.last_used_at = query.optional_time(6);
-  return token;
 }
 
 // What to lock before a change: nothing, or a user.

@@ -147,7 +147,7 @@ constexpr char kFeedback[] =
     "SELECT answer_message_id, feedback FROM twinchat_turn WHERE feedback <> 0 AND "
     "answer_message_id = ANY($1)";
 constexpr char kStandingConsents[] =
-    "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+    "SELECT " TWINCHAT_CONSENT_COLUMNS
     ", session_id FROM twinchat_consent WHERE withdrawn_at IS NULL AND session_id = ANY($1) ORDER "
     "BY session_id, id";
 constexpr char kProbeMessages[] =

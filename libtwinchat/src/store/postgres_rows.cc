@@ -1,9 +1,5 @@
 #include "store/postgres_rows.h"
 
-#include <algorithm>
-#include <limits>
-
-#include "store/turn_rules.h"
 #include "twinchat/records.h"
 
 namespace twinchat::postgres {
@@ -53,25 +49,6 @@ UserDetails storable(const UserDetails& user) {
 
 }  // namespace
 
-Error no_such_session() {
-  return Error(ErrorCode::kNotFound, "There is no such session.");
-}
-
-Error no_such_turn() {
-  return Error(ErrorCode::kNotFound, "There is no such turn.");
-}
-
-Session read_session(const Query& query, int column) {
-  Session session;
-  session.id = query.integer(column);
-  session.session_id = query.text(column + 1);
-  session.user = {query.optional_text(column + 2), query.optional_text(column + 3),
-                  query.optional_text(column + 4)};
-  session.created_at = query.time(column + 5);
-  session.updated_at = query.time(column + 6);
-  return session;
-}
-
 std::optional<Session> find_session(Connection& connection, const std::string& session_id) {
   return session_by(connection, kFindSession, session_id);
 }
@@ -109,46 +86,8 @@ void update_session(Connection& connection, Session& session, const UserDetailsU
   if (query.run() == 0) count_session(connection, session.id);
 }
 
-Message read_message(const Query& query, int column) {
-  return {query.integer(column), query.text(column + 1), query.boolean(column + 2),
-          query.time(column + 3)};
-}
-
 void count_session(Connection& connection, std::int64_t session) {
   Query(connection, Kept{kCountSession}).bind(session).run();
-}
-
-TurnStatus stored_status(const std::string& text) {
-  if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
-  throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
-}
-
-Turn read_turn(const Query& query) {
-  Turn turn;
-  turn.id = query.integer(0);
-  turn.session_id = query.text(1);
-  turn.status = stored_status(query.text(2));
-  turn.finish_reason_raw = query.text(3);
-  turn.finish_reason = finish_reason_from(turn.finish_reason_raw);
-  turn.block_reason = query.text(4);
-  turn.model = query.text(5);
-  turn.model_version = query.text(6);
-  turn.response_id = query.text(7);
-  turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
-                query.integer(12)};
-  turn.latency = std::chrono::milliseconds(query.integer(13));
-  turn.attempts = static_cast<int>(query.integer(14));
-  turn.error_code = query.text(15);
-  turn.user_message = read_message(query, 16);
-  if (!query.is_null(20)) turn.answer = read_message(query, 20);
-  turn.feedback = feedback_from(query.integer(25));
-  turn.feedback_at = query.optional_time(26);
-  return turn;
-}
-
-Consent read_consent(const Query& query) {
-  return {query.integer(0), query.text(1), query.text(2),
-          query.text(3),    query.time(4), query.optional_time(5)};
 }
 
 Turn load_turn(Connection& connection, std::int64_t id) {
@@ -156,11 +95,6 @@ Turn load_turn(Connection& connection, std::int64_t id) {
   query.bind(id);
   if (!query.step()) throw no_such_turn();
   return read_turn(query);
-}
-
-std::int64_t sql_limit(std::size_t limit) {
-  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
-  return static_cast<std::int64_t>(std::min(limit, kMost));
 }
 
 std::vector<std::string> row_statements() {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "store/postgres_connection.h"
-#include "twinchat/error.h"
+#include "store/stored_rows.h"
 #include "twinchat/session.h"
 
 namespace twinchat::postgres {
@@ -19,12 +19,6 @@ namespace twinchat::postgres {
 //
 // Thread safety: as the Connection's.
 
-Error no_such_session();
-Error no_such_turn();
-
-// The columns id, session_id, user_name, user_email, user_phone, created_at, updated_at from
-// `column` on.
-Session read_session(const Query& query, int column);
 std::optional<Session> find_session(Connection& connection, const std::string& session_id);
 // Locks its row until the end of the transaction: waits for another transaction that holds it.
 std::optional<Session> lock_session(Connection& connection, const std::string& session_id);
@@ -35,9 +29,6 @@ std::optional<Session> insert_session(Connection& connection, const std::string&
 // Brings the details and the time of the last change to the row, which is locked.
 void update_session(Connection& connection, Session& session, const UserDetailsUpdate& update,
                     Timestamp now);
-
-// The columns id, content, is_bot, created_at from `column` on.
-Message read_message(const Query& query, int column);
 
 // A session that another program made has no row in twinchat_session. Makes it, counted anew; also
 // one that is there is counted anew. The session's row is locked.
@@ -54,17 +45,8 @@ void count_session(Connection& connection, std::int64_t session);
   "chat_chatsession AS s ON s.id = q.session_id LEFT JOIN chat_message AS a ON a.id = "         \
   "t.answer_message_id AND a.session_id = q.session_id "
 
-Turn read_turn(const Query& query);
 // kNotFound.
 Turn load_turn(Connection& connection, std::int64_t id);
-// What read_consent() reads.
-#define TWINCHAT_PG_CONSENT_COLUMNS "id, version, language, text, given_at, withdrawn_at"
-Consent read_consent(const Query& query);
-// kDataLoss when the text is no status.
-TurnStatus stored_status(const std::string& text);
-
-// A number for LIMIT.
-std::int64_t sql_limit(std::size_t limit);
 
 // All SQL of this file; see schema_statements().
 std::vector<std::string> row_statements();

@@ -28,14 +28,8 @@ namespace {
 using postgres::Clock;
 using postgres::Connection;
 using postgres::Kept;
-using postgres::no_such_session;
-using postgres::no_such_turn;
 using postgres::Query;
-using postgres::read_message;
-using postgres::read_turn;
-using postgres::sql_limit;
 using postgres::storable;
-using postgres::stored_status;
 
 // Looking for turns that processes left behind.
 constexpr std::chrono::seconds kBetweenSweeps{60};
@@ -111,7 +105,7 @@ constexpr char kTryWriting[] =
     "INSERT INTO twinchat_schema (part, version) VALUES ('check', 0) ON CONFLICT (part) DO NOTHING";
 constexpr char kTriedWriting[] = "DELETE FROM twinchat_schema WHERE part = 'check'";
 
-constexpr char kConsents[] = "SELECT " TWINCHAT_PG_CONSENT_COLUMNS
+constexpr char kConsents[] = "SELECT " TWINCHAT_CONSENT_COLUMNS
                              " FROM twinchat_consent WHERE session_id = (SELECT id FROM "
                              "chat_chatsession WHERE session_id = $1) ORDER BY id";
 constexpr char kInsertConsent[] =
@@ -135,12 +129,6 @@ constexpr char kWalk[] =
     "user_message_id FROM twinchat_turn WHERE id = $2 AND session_id = (SELECT id FROM "
     "chat_chatsession WHERE session_id = $1)), 9223372036854775807) ORDER BY m.id DESC LIMIT $4";
 constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = $1";
-
-// How many messages are looked at for so many turns: enough for a long row of failures in between.
-std::size_t walk_length(std::size_t limit) {
-  constexpr std::size_t kMost = 1'000'000;
-  return std::min(limit, kMost) * 16 + 1'024;
-}
 
 std::vector<Consent> read_consents(Connection& connection, const std::string& session_id) {
   Query query(connection, kConsents);
@@ -522,64 +510,31 @@ class PostgresStore final : public Store {
 
   static std::vector<PastTurn> walk_back(Connection& connection, const std::string& session_id,
                                          std::int64_t before_turn, std::size_t limit) {
-    std::vector<PastTurn> turns;
-    std::unordered_map<std::int64_t, std::string> answers;
-    PastTurnWalk walk(limit);
-    std::size_t left = walk_length(limit);
+    PastTurnReader reader(limit);
+    const auto text_of = [&](std::int64_t message) -> std::optional<std::string> {
+      Query query(connection, kMessageText);
+      query.bind(message);
+      if (!query.step()) return std::nullopt;
+      return query.text(0);
+    };
+    std::size_t left = PastTurnReader::walk_length(limit);
     // Mostly one reading is enough: all of its rows are sent, wanted or not.
     std::size_t rows = std::min(left, 2 * std::min<std::size_t>(limit, 500) + 8);
     std::int64_t before = std::numeric_limits<std::int64_t>::max();
-    while (!walk.done() && left > 0) {
+    while (!reader.done() && left > 0) {
       Query query(connection, Kept{kWalk});
       query.bind(session_id).bind(before_turn).bind(before).bind(sql_limit(rows));
       std::size_t seen = 0;
-      while (!walk.done() && query.step()) {
+      while (!reader.done() && query.step()) {
         ++seen;
         before = query.integer(0);
-        take(connection, query, walk, answers, turns);
+        reader.take(query, text_of);
       }
       if (seen < rows) break;
       left -= rows;
       rows = std::min<std::size_t>(left, 512);
     }
-    std::reverse(turns.begin(), turns.end());
-    return turns;
-  }
-
-  // Takes one row of kWalk.
-  static void take(Connection& connection, const Query& query, PastTurnWalk& walk,
-                   std::unordered_map<std::int64_t, std::string>& answers,
-                   std::vector<PastTurn>& turns) {
-    PastTurnWalk::Step step;
-    step.message_id = query.integer(0);
-    step.is_bot = query.boolean(1);
-    if (!query.is_null(2)) {
-      step.turn_id = query.integer(2);
-      step.status = stored_status(query.text(3));
-      step.answer_id = query.integer(4);
-    }
-    step.follower_answers_a_turn = query.boolean(5);
-    const std::size_t found_before = walk.found().size();
-    walk.take(step);
-    if (step.is_bot) answers.emplace(step.message_id, query.text(6));
-    if (walk.found().size() == found_before) return;
-    const PastTurnWalk::Found& found = walk.found().back();
-    PastTurn turn;
-    turn.turn_id = found.turn_id;
-    turn.user_text = query.text(6);
-    if (auto answer = answers.extract(found.answer_message_id)) {
-      turn.answer_text = std::move(answer.mapped());
-    } else {
-      // It came after the turn before which to begin.
-      Query message(connection, kMessageText);
-      message.bind(found.answer_message_id);
-      if (!message.step()) return;
-      turn.answer_text = message.text(0);
-    }
-    turn.contents = query.text(7);
-    turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
-                  query.integer(12)};
-    turns.push_back(std::move(turn));
+    return reader.turns();
   }
 
   // --- Turns that nobody will end

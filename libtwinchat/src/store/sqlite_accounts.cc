@@ -13,14 +13,10 @@
 namespace twinchat::sqlite {
 namespace {
 
-#define USER_COLUMNS                                                                          \
-  "id, username, password, email, first_name, last_name, is_active, is_staff, is_superuser, " \
-  "last_login, date_joined"
-
-constexpr char kUserByName[] = "SELECT " USER_COLUMNS " FROM auth_user WHERE username = ?";
-constexpr char kUserById[] = "SELECT " USER_COLUMNS " FROM auth_user WHERE id = ?";
+constexpr char kUserByName[] = "SELECT " TWINCHAT_USER_COLUMNS " FROM auth_user WHERE username = ?";
+constexpr char kUserById[] = "SELECT " TWINCHAT_USER_COLUMNS " FROM auth_user WHERE id = ?";
 constexpr char kUsers[] =
-    "SELECT " USER_COLUMNS
+    "SELECT " TWINCHAT_USER_COLUMNS
     " FROM auth_user WHERE username > ?1 AND (?2 = '' OR "
     "instr(lower(username), ?2) > 0 OR instr(lower(email), ?2) > 0) ORDER BY username LIMIT ?3";
 constexpr char kCountUsers[] =
@@ -66,17 +62,16 @@ constexpr char kTouchLogin[] = "UPDATE twinchat_login SET seen_at = ? WHERE toke
 constexpr char kEndLogin[] = "DELETE FROM twinchat_login WHERE token_hash = ?";
 constexpr char kEndLogins[] = "DELETE FROM twinchat_login WHERE user_id = ? AND token_hash <> ?";
 
-#define TOKEN_COLUMNS "id, token_hash, user_id, name, created_at, expires_at, last_used_at"
 constexpr char kInsertToken[] =
     "INSERT INTO twinchat_token (token_hash, user_id, name, created_at, expires_at) VALUES (?, ?, "
     "?, ?, ?)";
 constexpr char kFindToken[] =
-    "SELECT " TOKEN_COLUMNS
+    "SELECT " TWINCHAT_TOKEN_COLUMNS
     " FROM twinchat_token WHERE token_hash = ? AND (expires_at IS NULL OR "
     "expires_at > ?)";
 constexpr char kTouchToken[] = "UPDATE twinchat_token SET last_used_at = ? WHERE id = ?";
 constexpr char kTokens[] =
-    "SELECT " TOKEN_COLUMNS " FROM twinchat_token WHERE user_id = ? ORDER BY id";
+    "SELECT " TWINCHAT_TOKEN_COLUMNS " FROM twinchat_token WHERE user_id = ? ORDER BY id";
 constexpr char kDeleteToken[] = "DELETE FROM twinchat_token WHERE id = ? AND user_id = ?";
 constexpr char kDeleteTokens[] = "DELETE FROM twinchat_token WHERE user_id = ?";
 
@@ -90,22 +85,6 @@ constexpr char kAudit[] =
 
 std::optional<std::string> optional_time(const std::optional<Timestamp>& time) {
   return time ? std::optional(time_text(*time)) : std::nullopt;
-}
-
-User read_user(const Query& query) {
-  User user;
-  user.id = query.integer(0);
-  user.username = query.text(1);
-  user.password = query.text(2);
-  user.email = query.text(3);
-  user.first_name = query.text(4);
-  user.last_name = query.text(5);
-  user.is_active = query.integer(6) != 0;
-  user.is_staff = query.integer(7) != 0;
-  user.is_superuser = query.integer(8) != 0;
-  user.last_login = query.optional_time(9);
-  user.date_joined = query.time(10);
-  return user;
 }
 
 void add_permissions(Connection& connection, User& user) {
@@ -166,18 +145,6 @@ void check_superusers(Connection& connection) {
 
 void end_logins_of(Connection& connection, std::int64_t id, const std::string& but = {}) {
   Query(connection, kEndLogins).bind(id).bind(but).run();
-}
-
-ApiToken read_token(const Query& query) {
-  ApiToken token;
-  token.id = query.integer(0);
-  token.token_hash = query.text(1);
-  token.user_id = query.integer(2);
-  token.name = query.text(3);
-  token.created_at = query.time(4);
-  token.expires_at = query.optional_time(5);
-  token.last_used_at = query.optional_time(6);
-  return token;
 }
 
 class SqliteAccounts final : public Accounts {

@@ -1,21 +1,8 @@
 #include "store/sqlite_rows.h"
 
-#include <algorithm>
-#include <limits>
-#include <utility>
-
 #include "store/sqlite_time.h"
-#include "store/turn_rules.h"
-#include "twinchat/error.h"
 
 namespace twinchat::sqlite {
-
-Error no_such_session() {
-  return Error(ErrorCode::kNotFound, "There is no such session.");
-}
-Error no_such_turn() {
-  return Error(ErrorCode::kNotFound, "There is no such turn.");
-}
 
 // --- Sessions
 
@@ -29,17 +16,6 @@ constexpr char kUpdateSession[] =
     "UPDATE chat_chatsession SET user_name = ?, user_email = ?, user_phone = ?, updated_at = ? "
     "WHERE id = ?";
 constexpr char kTouchSession[] = "UPDATE chat_chatsession SET updated_at = ? WHERE id = ?";
-
-Session read_session(const Query& query, int column) {
-  Session session;
-  session.id = query.integer(column);
-  session.session_id = query.text(column + 1);
-  session.user = {query.optional_text(column + 2), query.optional_text(column + 3),
-                  query.optional_text(column + 4)};
-  session.created_at = query.time(column + 5);
-  session.updated_at = query.time(column + 6);
-  return session;
-}
 
 std::optional<Session> find_session(Connection& connection, const std::string& session_id) {
   Query query(connection, kFindSession);
@@ -92,51 +68,9 @@ Message insert_message(Connection& connection, std::int64_t session, const std::
   return {connection.database().getLastInsertRowid(), text, is_bot, now};
 }
 
-std::int64_t sql_limit(std::size_t limit) {
-  constexpr auto kMost = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
-  return static_cast<std::int64_t>(std::min(limit, kMost));
-}
-
 // --- Turns
 
 constexpr char kTurn[] = TWINCHAT_TURN_QUERY "WHERE t.id = ?";
-TurnStatus stored_status(const std::string& text) {
-  if (const std::optional<TurnStatus> status = turn_status_from(text)) return *status;
-  throw Error(ErrorCode::kDataLoss, "The database holds a turn status that cannot be read.");
-}
-
-Message read_message(const Query& query, int column) {
-  return {query.integer(column), query.text(column + 1), query.integer(column + 2) != 0,
-          query.time(column + 3)};
-}
-
-Turn read_turn(const Query& query) {
-  Turn turn;
-  turn.id = query.integer(0);
-  turn.session_id = query.text(1);
-  turn.status = stored_status(query.text(2));
-  turn.finish_reason_raw = query.text(3);
-  turn.finish_reason = finish_reason_from(turn.finish_reason_raw);
-  turn.block_reason = query.text(4);
-  turn.model = query.text(5);
-  turn.model_version = query.text(6);
-  turn.response_id = query.text(7);
-  turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
-                query.integer(12)};
-  turn.latency = std::chrono::milliseconds(query.integer(13));
-  turn.attempts = static_cast<int>(query.integer(14));
-  turn.error_code = query.text(15);
-  turn.user_message = read_message(query, 16);
-  if (!query.is_null(20)) turn.answer = read_message(query, 20);
-  turn.feedback = feedback_from(query.integer(25));
-  turn.feedback_at = query.optional_time(26);
-  return turn;
-}
-
-Consent read_consent(const Query& query) {
-  return {query.integer(0), query.text(1), query.text(2),
-          query.text(3),    query.time(4), query.optional_time(5)};
-}
 
 Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session) {
   Query query(connection, kTurn);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "store/sqlite_connection.h"
-#include "twinchat/error.h"
+#include "store/stored_rows.h"
 #include "twinchat/session.h"
 
 namespace twinchat::sqlite {
@@ -15,11 +15,6 @@ namespace twinchat::sqlite {
 //
 // Thread safety: as the Connection's.
 
-Error no_such_session();
-
-// The columns id, session_id, user_name, user_email, user_phone, created_at, updated_at from
-// `column` on.
-Session read_session(const Query& query, int column);
 std::optional<Session> find_session(Connection& connection, const std::string& session_id);
 Session insert_session(Connection& connection, const std::string& session_id,
                        const UserDetails& user, Timestamp now);
@@ -28,8 +23,6 @@ void update_session(Connection& connection, Session& session, const UserDetailsU
                     Timestamp now);
 void touch_session(Connection& connection, std::int64_t id, Timestamp now);
 
-// The columns id, content, is_bot, created_at from `column` on.
-Message read_message(const Query& query, int column);
 Message insert_message(Connection& connection, std::int64_t session, const std::string& text,
                        bool is_bot, Timestamp now);
 
@@ -43,16 +36,7 @@ Message insert_message(Connection& connection, std::int64_t session, const std::
   "JOIN twinchat_turn AS t ON t.user_message_id = q.id JOIN chat_chatsession AS s ON s.id = "   \
   "q.session_id LEFT JOIN chat_message AS a ON a.id = t.answer_message_id "
 
-Turn read_turn(const Query& query);
 // The session's row goes to `session` where that is wanted. kNotFound.
 Turn load_turn(Connection& connection, std::int64_t id, std::int64_t* session = nullptr);
-// What read_consent() reads.
-#define TWINCHAT_CONSENT_COLUMNS "id, version, language, text, given_at, withdrawn_at"
-Consent read_consent(const Query& query);
-// kDataLoss when the text is no status.
-TurnStatus stored_status(const std::string& text);
-
-// LIMIT's way to say "all" is a negative number.
-std::int64_t sql_limit(std::size_t limit);
 
 }  // namespace twinchat::sqlite

@@ -31,12 +31,7 @@ using sqlite::Connection;
 using sqlite::insert_message;
 using sqlite::insert_session;
 using sqlite::load_turn;
-using sqlite::no_such_session;
 using sqlite::Query;
-using sqlite::read_message;
-using sqlite::read_turn;
-using sqlite::sql_limit;
-using sqlite::stored_status;
 using sqlite::time_text;
 using sqlite::touch_session;
 using sqlite::update_session;
@@ -169,12 +164,6 @@ constexpr char kWalk[] =
     "session_id = ?1)), 9223372036854775807) ORDER BY m.id DESC LIMIT ?3";
 constexpr char kDataVersion[] = "PRAGMA data_version";
 constexpr char kMessageText[] = "SELECT content FROM chat_message WHERE id = ?";
-
-// How many messages are looked at for so many turns: enough for a long row of failures in between.
-std::size_t walk_length(std::size_t limit) {
-  constexpr std::size_t kMost = 1'000'000;
-  return std::min(limit, kMost) * 16 + 1'024;
-}
 
 class SqliteStore final : public Store {
  public:
@@ -476,46 +465,18 @@ class SqliteStore final : public Store {
 
   static std::vector<PastTurn> walk_back(Connection& connection, const std::string& session_id,
                                          std::int64_t before_turn, std::size_t limit) {
-    std::vector<PastTurn> turns;
-    std::unordered_map<std::int64_t, std::string> answers;
-    PastTurnWalk walk(limit);
-    std::size_t found_before = 0;
+    PastTurnReader reader(limit);
+    const auto text_of = [&](std::int64_t message) -> std::optional<std::string> {
+      Query query(connection, kMessageText);
+      query.bind(message);
+      if (!query.step()) return std::nullopt;
+      return query.text(0);
+    };
     Query query(connection, kWalk);
-    query.bind(session_id).bind(before_turn).bind(sql_limit(walk_length(limit)));
-    while (!walk.done() && query.step()) {
-      PastTurnWalk::Step step;
-      step.message_id = query.integer(0);
-      step.is_bot = query.integer(1) != 0;
-      if (!query.is_null(2)) {
-        step.turn_id = query.integer(2);
-        step.status = stored_status(query.text(3));
-        step.answer_id = query.integer(4);
-      }
-      step.follower_answers_a_turn = query.integer(5) != 0;
-      walk.take(step);
-      if (step.is_bot) answers.emplace(step.message_id, query.text(6));
-      if (walk.found().size() == found_before) continue;
-      found_before = walk.found().size();
-      const PastTurnWalk::Found& found = walk.found().back();
-      PastTurn turn;
-      turn.turn_id = found.turn_id;
-      turn.user_text = query.text(6);
-      if (auto answer = answers.extract(found.answer_message_id)) {
-        turn.answer_text = std::move(answer.mapped());
-      } else {
-        // It came after the turn before which to begin.
-        Query message(connection, kMessageText);
-        message.bind(found.answer_message_id);
-        if (!message.step()) continue;
-        turn.answer_text = message.text(0);
-      }
-      turn.contents = query.text(7);
-      turn.usage = {query.integer(8), query.integer(9), query.integer(10), query.integer(11),
-                    query.integer(12)};
-      turns.push_back(std::move(turn));
-    }
-    std::reverse(turns.begin(), turns.end());
-    return turns;
+    query.bind(session_id).bind(before_turn);
+    query.bind(sql_limit(PastTurnReader::walk_length(limit)));
+    while (!reader.done() && query.step()) reader.take(query, text_of);
+    return reader.turns();
   }
 
   // Returns how many they were.

@@ -54,6 +54,14 @@ std::int64_t counted_tokens(const Usage& usage) noexcept {
   return usage.prompt_tokens + usage.output_tokens + usage.thought_tokens;
 }
 
+Error no_such_session() {
+  return Error(ErrorCode::kNotFound, "There is no such session.");
+}
+
+Error no_such_turn() {
+  return Error(ErrorCode::kNotFound, "There is no such turn.");
+}
+
 Error key_used_otherwise() {
   return Error(ErrorCode::kAlreadyExists, "This idempotency key was used for another message.");
 }

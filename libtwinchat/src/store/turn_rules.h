@@ -34,6 +34,10 @@ void apply(const FinishedTurn& finished, Turn& turn);
 // What a turn counts for towards NewTurn::max_tokens_per_day.
 std::int64_t counted_tokens(const Usage& usage) noexcept;
 
+// The refusals of what is about a session or a turn that is not there.
+Error no_such_session();
+Error no_such_turn();
+
 // The refusals of a turn whose idempotency key stands for another message, or for one that is under
 // way.
 Error key_used_otherwise();
