@@ -167,6 +167,7 @@ Application::Application(const Settings& settings, const ServiceManager& manager
   admin_ = std::make_unique<Admin>(
       store_, database.records, database.accounts, limits_,
       AdminOptions{.always_secure = settings.session_cookie_secure,
+                   .login_hash = KeyedHash(settings.secret_key),
                    .records = {.prices = settings.prices, .heartbeat = settings.heartbeat}});
   admin_->add_to(router_);
   add_api_docs(router_, openapi_files(), docs_page_files());

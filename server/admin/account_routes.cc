@@ -162,10 +162,12 @@ std::vector<std::string> username_problems(std::string_view username) {
       "characters."};
 }
 
-AccountRoutes::AccountRoutes(Accounts& accounts, const Gate& gate, const RequestLimits& limits)
+AccountRoutes::AccountRoutes(Accounts& accounts, const Gate& gate, const RequestLimits& limits,
+                             const KeyedHash& login_hash)
     : accounts_(accounts),
       gate_(gate),
       limits_(limits),
+      throttle_(accounts, login_hash),
       hashing_(kHashingThreads, kHashingWaiting) {}
 
 void AccountRoutes::add_to(Router& router) {

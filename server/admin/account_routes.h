@@ -19,7 +19,8 @@ namespace twinchat::server {
 class AccountRoutes {
  public:
   // Keeps the references, which must live until every answer has been given.
-  AccountRoutes(Accounts& accounts, const Gate& gate, const RequestLimits& limits);
+  AccountRoutes(Accounts& accounts, const Gate& gate, const RequestLimits& limits,
+                const KeyedHash& login_hash);
 
   // Puts the routes on the table. `this` must outlive the router's use.
   void add_to(Router& router);

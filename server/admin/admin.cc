@@ -12,7 +12,7 @@ Admin::Admin(std::shared_ptr<Store> store, std::shared_ptr<Records> records,
       records_(std::move(records)),
       accounts_(std::move(accounts)),
       gate_(*accounts_, limits, options.always_secure),
-      account_routes_(*accounts_, gate_, limits),
+      account_routes_(*accounts_, gate_, limits, options.login_hash),
       record_routes_(*store_, *records_, *accounts_, gate_, std::move(options.records)) {}
 
 void Admin::add_to(Router& router) {

@@ -11,6 +11,8 @@ namespace twinchat::server {
 struct AdminOptions {
   // No cookie without https, not even on a loopback address.
   bool always_secure = false;
+  // By which log-ins that failed are counted: the same in every server on the database.
+  KeyedHash login_hash = {};
   RecordRouteOptions records = {};
 };
 

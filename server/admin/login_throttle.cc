@@ -1,81 +1,96 @@
 #include "admin/login_throttle.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <string>
 
 namespace twinchat::server {
 namespace {
 
-constexpr std::size_t kMaxEntries = 10'000;
+using std::chrono::seconds;
+
 constexpr int kFreeOfName = 3;
 constexpr int kFreeOfAddress = 20;
-constexpr std::chrono::seconds kLongestWait{900};
-constexpr double kAllPerMinute = 60;
+constexpr seconds kLongestWait{900};
+// What all together may fail: so many at once, and one more for each that has passed.
+constexpr seconds kAllAtOnce{60};
+constexpr seconds kOneOfAll{1};
+constexpr std::chrono::hours kRemembered{24};
+constexpr std::chrono::days kKnown{90};
+// Those of the servers, at most.
+constexpr std::chrono::minutes kClocksDiffer{1};
 
-std::chrono::seconds wait_after(int failures, int free) {
-  if (failures < free) return std::chrono::seconds(0);
-  return std::min(kLongestWait, std::chrono::seconds(1LL << std::min(failures - free, 20)));
+seconds wait_after(std::int64_t failures, int free) {
+  if (failures < free) return seconds(0);
+  return std::min(kLongestWait, seconds(1LL << std::min<std::int64_t>(failures - free, 20)));
 }
 
-std::string network_text(const IpAddress& address) {
-  const IpAddress network = address.network();
-  return {reinterpret_cast<const char*>(network.bytes.data()), network.bytes.size()};
+// What keys_of() names.
+struct Counted {
+  explicit Counted(std::vector<LoginFailures>& failures)
+      : of_name(failures[0]), of_address(failures[1]), of_all(failures[2]) {}
+  LoginFailures& of_name;
+  LoginFailures& of_address;
+  LoginFailures& of_all;  // `until` it is as if nobody had failed
+};
+
+void remember(const Counted& counted, Timestamp now) {
+  counted.of_name.forget_at = now + (counted.of_name.known ? kKnown : kRemembered);
+  counted.of_address.forget_at = counted.of_all.forget_at = now + kRemembered;
+}
+
+// The moment, or now for one that only a clock which has been set back since can have given.
+Timestamp at_most(Timestamp until, Timestamp now, seconds longest) {
+  if (until > now + longest + kClocksDiffer) return now;
+  return std::min<Timestamp>(until, now + longest);
 }
 
 }  // namespace
 
-std::optional<std::chrono::seconds> LoginThrottle::attempt(std::string_view username,
-                                                           const IpAddress& address,
-                                                           Clock::time_point now) {
-  const std::string network = network_text(address);
-  const std::uint64_t address_key = hash_(network);
-  const std::uint64_t name_key = hash_(network + std::string(username));
-  std::lock_guard lock(mutex_);
-  const double minutes =
-      refilled_ ? std::chrono::duration<double, std::ratio<60>>(now - *refilled_).count() : 0;
-  refilled_ = now;
-  tokens_ = std::min(kAllPerMinute, tokens_ + minutes * kAllPerMinute);
-
-  Entry& of_address = entry(address_key);
-  Entry& of_name = entry(name_key);
-  const Clock::time_point next = std::max(of_address.next, of_name.next);
-  if (next > now) return std::chrono::ceil<std::chrono::seconds>(next - now);
-  if (tokens_ < 1 && !of_name.known) return std::chrono::seconds(60);
-  tokens_ = std::max(0.0, tokens_ - 1);
-  of_name.next = now + wait_after(++of_name.failures, kFreeOfName);
-  of_address.next = now + wait_after(++of_address.failures, kFreeOfAddress);
-  return std::nullopt;
+std::vector<std::string> LoginThrottle::keys_of(std::string_view username,
+                                                const IpAddress& address) const {
+  const IpAddress network = address.network();
+  const std::string text(reinterpret_cast<const char*>(network.bytes.data()), network.bytes.size());
+  return {fmt::format("name:{:016x}", hash_(text + std::string(username))),
+          fmt::format("address:{:016x}", hash_(text)), "all"};
 }
 
-void LoginThrottle::succeeded(std::string_view username, const IpAddress& address) {
-  const std::string network = network_text(address);
-  const std::uint64_t address_key = hash_(network);
-  const std::uint64_t name_key = hash_(network + std::string(username));
-  std::lock_guard lock(mutex_);
-  tokens_ = std::min(kAllPerMinute, tokens_ + 1);
-  Entry& of_name = entry(name_key);
-  of_name.failures = 0;
-  of_name.next = {};
-  of_name.known = true;
-  Entry& of_address = entry(address_key);
-  of_address.failures = std::max(0, of_address.failures - 1);
-  of_address.next = {};
+std::optional<seconds> LoginThrottle::attempt(std::string_view username, const IpAddress& address,
+                                              Timestamp now) {
+  std::optional<seconds> wait;
+  accounts_.change_failures(keys_of(username, address), now, [&](auto& failures) {
+    const Counted counted(failures);
+    wait.reset();
+    const Timestamp next =
+        at_most(std::max(counted.of_address.until, counted.of_name.until), now, kLongestWait);
+    const Timestamp used = std::max(at_most(counted.of_all.until, now, kAllAtOnce), now);
+    if (next > now) {
+      wait = std::chrono::ceil<seconds>(next - now);
+    } else if (used + kOneOfAll > now + kAllAtOnce && !counted.of_name.known) {
+      wait = kAllAtOnce;
+    }
+    if (wait) return false;
+    counted.of_all.until = at_most(used + kOneOfAll, now, kAllAtOnce);
+    counted.of_name.until = now + wait_after(++counted.of_name.count, kFreeOfName);
+    counted.of_address.until = now + wait_after(++counted.of_address.count, kFreeOfAddress);
+    remember(counted, now);
+    return true;
+  });
+  return wait;
 }
 
-LoginThrottle::Entry& LoginThrottle::entry(std::uint64_t key) {
-  const auto found = by_key_.find(key);
-  if (found != by_key_.end()) {
-    entries_.splice(entries_.begin(), entries_, found->second);
-    return entries_.front();
-  }
-  // Not the one that was asked for just before.
-  if (entries_.size() >= kMaxEntries) {
-    by_key_.erase(entries_.back().key);
-    entries_.pop_back();
-  }
-  entries_.push_front({.key = key});
-  by_key_.emplace(key, entries_.begin());
-  return entries_.front();
+void LoginThrottle::succeeded(std::string_view username, const IpAddress& address, Timestamp now) {
+  accounts_.change_failures(keys_of(username, address), now, [&](auto& failures) {
+    const Counted counted(failures);
+    counted.of_all.until = std::max(counted.of_all.until - kOneOfAll, Timestamp());
+    counted.of_name.count = 0;
+    counted.of_name.until = {};
+    counted.of_name.known = true;
+    counted.of_address.count = std::max<std::int64_t>(0, counted.of_address.count - 1);
+    counted.of_address.until = {};
+    remember(counted, now);
+    return true;
+  });
 }
 
 }  // namespace twinchat::server

@@ -1,15 +1,15 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
-#include <list>
-#include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
+#include "admin/gate.h"
 #include "limits/client_address.h"
 #include "limits/keyed_hash.h"
+#include "twinchat/accounts.h"
 
 namespace twinchat::server {
 
@@ -19,37 +19,30 @@ namespace twinchat::server {
 // in from an address before is not held up by that. Nobody is locked out for what strangers
 // elsewhere do.
 //
-// Remembers the ten thousand that failed last, as keyed hashes.
+// Counted in the database, so that it holds for all servers on it together and outlives a restart:
+// names and addresses as keyed hashes, for a day after the last failure, who has logged in for 90
+// days. Whether there is a user of that name is not asked.
+//
+// Errors as of Store. Blocking: both functions wait for the database.
 //
 // Thread safety: every function may be called from any thread.
 class LoginThrottle {
  public:
-  using Clock = std::chrono::steady_clock;
+  // Keeps the reference. Servers that are to count together have the same hash.
+  LoginThrottle(Accounts& accounts, KeyedHash hash) : accounts_(accounts), hash_(hash) {}
 
   // How long to wait before trying, if it is to wait. What is tried counts as failed until
   // succeeded() is called: many attempts at once are not better than one after the other.
   std::optional<std::chrono::seconds> attempt(std::string_view username, const IpAddress& address,
-                                              Clock::time_point now = Clock::now());
-  void succeeded(std::string_view username, const IpAddress& address);
+                                              Timestamp now = server::now());
+  void succeeded(std::string_view username, const IpAddress& address,
+                 Timestamp now = server::now());
 
  private:
-  struct Entry {
-    std::uint64_t key = 0;
-    int failures = 0;
-    Clock::time_point next = {};
-    bool known = false;  // has logged in
-  };
-  using Entries = std::list<Entry>;
+  std::vector<std::string> keys_of(std::string_view username, const IpAddress& address) const;
 
-  Entry& entry(std::uint64_t key);
-
+  Accounts& accounts_;
   const KeyedHash hash_;
-  std::mutex mutex_;
-  // All guarded by mutex_.
-  Entries entries_;  // the one used last in front
-  std::unordered_map<std::uint64_t, Entries::iterator> by_key_;
-  double tokens_ = 60;  // of what all together may fail
-  std::optional<Clock::time_point> refilled_;
 };
 
 }  // namespace twinchat::server

@@ -1,6 +1,7 @@
 // What Accounts promises, over every kind of database.
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.h"
@@ -237,6 +238,75 @@ TEST_CASE("The audit log is read newest first, by user, action, object and time"
   CHECK(newest.at == moment(4));
   CHECK(newest.address == "192.0.2.1");
   CHECK(newest.model == "session");
+}
+
+TEST_CASE("What is remembered of failed log-ins is changed in one step, and forgotten in time") {
+  WITH_EVERY_DATABASE();
+  using Failures = std::vector<LoginFailures>;
+  const Strings keys{"name:b", "address:a", "all"};
+  Failures seen;
+  const auto look = [&](Timestamp now) {
+    accounts->change_failures(keys, now, [&](Failures& failures) {
+      seen = failures;
+      return false;
+    });
+    return seen;
+  };
+  const Failures nothing{{"name:b"}, {"address:a"}, {"all"}};
+  CHECK(look(moment()) == nothing);
+  const Failures some{{"name:b", 3, moment(5), true, moment(2'000'000)},
+                      {"address:a", 1, moment(7), false, moment(1'000'000)},
+                      {"all", 0, {}, false, moment(2'000'000)}};
+  accounts->change_failures(keys, moment(), [&](Failures& failures) {
+    CHECK(failures == nothing);
+    failures = some;
+    return true;
+  });
+  CHECK(look(moment()) == some);
+  // Looking and changing its mind leaves everything as it was.
+  accounts->change_failures({"all"}, moment(), [&](Failures& failures) {
+    CHECK(failures == Failures{some[2]});
+    failures[0].count = 9;
+    return false;
+  });
+  CHECK(look(moment()) == some);
+  CHECK(look(moment(1'000'000)) == Failures{some[0], nothing[1], some[2]});
+  CHECK(look(moment(2'000'000)) == nothing);
+  accounts->change_failures({"other"}, moment(2'000'000), [&](Failures& failures) {
+    failures[0].forget_at = moment(3'000'000);
+    return true;
+  });
+  CHECK(look(moment()) == nothing);
+}
+
+TEST_CASE("Failures that are counted at the same moment are all counted") {
+  WITH_EVERY_DATABASE();
+  constexpr int kThreads = 4;
+  constexpr int kTimes = 25;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&, i] {
+        // Each names them in an order of its own.
+        const Strings keys = i % 2 == 0 ? Strings{"a", "b"} : Strings{"b", "a"};
+        for (int n = 0; n < kTimes; ++n) {
+          accounts->change_failures(keys, moment(), [](std::vector<LoginFailures>& failures) {
+            for (LoginFailures& one : failures) {
+              ++one.count;
+              one.forget_at = moment(1'000'000);
+            }
+            return true;
+          });
+        }
+      });
+    }
+  }
+  std::vector<std::int64_t> counts;
+  accounts->change_failures({"a", "b"}, moment(), [&](std::vector<LoginFailures>& failures) {
+    for (const LoginFailures& one : failures) counts.push_back(one.count);
+    return false;
+  });
+  CHECK(counts == std::vector<std::int64_t>(2, kThreads * kTimes));
 }
 
 }  // namespace

@@ -109,10 +109,10 @@ TEST_CASE("Every failed log-in gets the same words") {
   CHECK(log.at("results").at(4).at("address") == "127.0.0.1");
 }
 
-TEST_CASE("Who guesses has to wait, and others do not") {
+TEST_CASE("Who guesses has to wait, also when the server is started anew, and others do not") {
   ChatServerOptions options;
   options.env["TRUSTED_PROXIES"] = "127.0.0.1";
-  const ChatServer server(options);
+  ChatServer server(options);
   make_superuser(server, "boss");
   const auto attempt = [&](const std::string& password, const std::string& address) {
     return server.post(kLogin, credentials("boss", password).dump(),
@@ -123,6 +123,12 @@ TEST_CASE("Who guesses has to wait, and others do not") {
   CHECK(last.status == 429);
   CHECK(std::stoi(last.header("retry-after").value()) >= 1);
   CHECK(attempt(kPassword, "192.0.2.1").status == 429);  // nor is the right one tried
+  SqliteFile(server.folder() / "chat.db")
+      .exec(
+          "UPDATE twinchat_login_failure SET until = strftime('%Y-%m-%d %H:%M:%f', 'now', '+10 "
+          "minutes') WHERE failures > 2");
+  server.restart(SIGTERM);
+  CHECK(attempt(kPassword, "192.0.2.1").status == 429);
   CHECK(attempt(kPassword, "192.0.2.2").status == 200);
   CHECK(attempt(kPassword, "2001:db8::1").status == 200);
 }

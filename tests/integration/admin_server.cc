@@ -45,14 +45,18 @@ Json AdminClient::read(std::string_view target) const {
   return json_of(response);
 }
 
-void make_superuser(const ChatServer& server, const std::string& username) {
+void make_superuser(const std::string& database_url, const std::filesystem::path& folder,
+                    const std::string& username) {
   const auto command = start_program(
       {"createsuperuser", "--no-input", "--username", username},
-      {{"DATABASE_URL", server.database_url()}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}},
-      server.folder());
+      {{"DATABASE_URL", database_url}, {"DJANGO_SUPERUSER_PASSWORD", kPassword}}, folder);
   const auto status = command->wait_exit();
   INFO(command->output() << command->errors());
   REQUIRE(status == 0);
+}
+
+void make_superuser(const ChatServer& server, const std::string& username) {
+  make_superuser(server.database_url(), server.folder(), username);
 }
 
 void make_staff(const AdminClient& boss, const std::string& username,

@@ -53,7 +53,9 @@ class AdminClient {
   std::string token_;
 };
 
-// Runs createsuperuser on the server's database.
+// Runs createsuperuser on the database, in that folder.
+void make_superuser(const std::string& database_url, const std::filesystem::path& folder,
+                    const std::string& username);
 void make_superuser(const ChatServer& server, const std::string& username);
 
 // Adds a staff user with these permissions ("view_message", without "chat.").

@@ -8,8 +8,10 @@
 #include <set>
 #include <thread>
 
+#include "admin_server.h"
 #include "catch.h"
 #include "cluster.h"
+#include "temp_dir.h"
 #include "wait.h"
 
 namespace twinchat::testing {
@@ -266,6 +268,51 @@ TEST_CASE("The daily cap on tokens is one for all servers", "[many]") {
       std::stoi(look.value("SELECT total_tokens FROM twinchat_turn ORDER BY id DESC LIMIT 1"));
   CHECK(used - last < 100);
   CHECK(through == std::stoi(look.value("SELECT count(*) FROM twinchat_turn")));
+}
+
+TEST_CASE("Failed log-ins count for all servers together, for names of users and for others alike",
+          "[many]") {
+  Cluster cluster(2);
+  const TempDir folder;
+  make_superuser(cluster.database().url(), folder.path(), "boss");
+  PostgresClient look(cluster.database().url());
+  const auto log_in = [&](std::size_t server, const std::string& name, const std::string& password,
+                          const std::string& from) {
+    return HttpClient(cluster.server_url(server))
+        .request("POST", "/api/admin/login/",
+                 {{"Content-Type", "application/json"}, {"X-Forwarded-For", from}},
+                 Json{{"username", name}, {"password", password}}.dump());
+  };
+  const std::string of_names = " FROM twinchat_login_failure WHERE key LIKE 'name:%'";
+  std::vector<std::string> told;
+  for (const std::string name : {"boss", "nobody"}) {
+    const std::string from = name == "boss" ? "192.0.2.1" : "192.0.2.2";
+    look.exec("DELETE FROM twinchat_login_failure");
+    CHECK(log_in(0, name, "a guess", from).status == 400);
+    CHECK(log_in(1, name, "a guess", from).status == 400);
+    // Both in one row, which names neither.
+    CHECK(look.rows("SELECT failures" + of_names) == std::vector<std::string>{"2"});
+    CHECK(look.value("SELECT count(*) FROM twinchat_login_failure AS f WHERE f::text LIKE '%" +
+                     name + "%' OR f::text LIKE '%192.0.2%'") == "0");
+    // So many that there is a long time to wait, however slow this machine is.
+    look.exec("UPDATE twinchat_login_failure SET failures = 12 WHERE key LIKE 'name:%'");
+    CHECK(log_in(0, name, "a guess", from).status == 400);
+    for (const std::size_t server : {0U, 1U}) {
+      const HttpResponse refused = log_in(server, name, kPassword, from);
+      CHECK(refused.status == 429);
+      const int wait = std::stoi(refused.header("retry-after").value());
+      CHECK(wait > 600);
+      CHECK(wait <= 900);
+      told.push_back(refused.body);
+      // Somebody elsewhere, and others here, are not held up.
+      CHECK(log_in(server, "boss", kPassword, "192.0.2.3").status == 200);
+    }
+    CHECK(log_in(1, "another", "a guess", from).status == 400);
+    // Whoever waited gets in, at any server, and may then fail again.
+    look.exec("UPDATE twinchat_login_failure SET until = now()");
+    CHECK(log_in(1, name, kPassword, from).status == (name == "boss" ? 200 : 400));
+  }
+  CHECK(std::set<std::string>(told.begin(), told.end()).size() == 1);
 }
 
 }  // namespace

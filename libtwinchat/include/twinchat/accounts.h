@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -61,6 +62,18 @@ struct ApiToken {
   std::optional<Timestamp> last_used_at = {};  // to about a minute; absent: never
 
   friend bool operator==(const ApiToken&, const ApiToken&) = default;
+};
+
+// What is remembered of log-ins that failed under one name.
+struct LoginFailures {
+  // The caller's name for it, such as a keyed hash; at most 100 bytes.
+  std::string key;
+  std::int64_t count = 0;    // how many, as the caller counts them
+  Timestamp until = {};      // a moment of the caller's, such as how long to wait
+  bool known = false;        // whether a log-in has succeeded before
+  Timestamp forget_at = {};  // from then on it is as if nothing had been
+
+  friend bool operator==(const LoginFailures&, const LoginFailures&) = default;
 };
 
 // Which users to list, by name.
@@ -130,6 +143,17 @@ class TWINCHAT_EXPORT Accounts {
   virtual void end_login(std::string_view token_hash, const AuditEntry& audit) = 0;
   // Ends all of that user.
   virtual void end_logins(std::int64_t user_id, const AuditEntry& audit) = 0;
+
+  // --- Log-ins that failed
+
+  // Calls `change` with what is remembered under these keys, in their order, each named once, and
+  // stores what it makes of that when it returns true. For all programs on the database that is one
+  // step: nobody else changes the same keys in between. It is called once for looking, which alone
+  // costs no write, and when it wants to store, again with what is there then; perhaps several
+  // times. Nothing else may be done in it, and it throws nothing.
+  virtual void change_failures(
+      const std::vector<std::string>& keys, Timestamp now,
+      const std::function<bool(std::vector<LoginFailures>& failures)>& change) = 0;
 
   // --- Tokens
 

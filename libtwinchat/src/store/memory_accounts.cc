@@ -157,6 +157,21 @@ class MemoryAccounts final : public Accounts {
     data_->insert_audit(audit);
   }
 
+  void change_failures(
+      const std::vector<std::string>& keys, Timestamp now,
+      const std::function<bool(std::vector<LoginFailures>& failures)>& change) override {
+    std::lock_guard lock(data_->mutex);
+    std::erase_if(data_->failures,
+                  [&](const auto& entry) { return entry.second.forget_at <= now; });
+    std::vector<LoginFailures> failures = no_failures(keys);
+    for (LoginFailures& one : failures) {
+      const auto found = data_->failures.find(one.key);
+      if (found != data_->failures.end()) one = found->second;
+    }
+    if (!change(failures)) return;
+    for (const LoginFailures& one : failures) data_->failures.insert_or_assign(one.key, one);
+  }
+
   ApiToken add_token(const ApiToken& token, const AuditEntry& audit) override {
     std::lock_guard lock(data_->mutex);
     ApiToken added = token;

@@ -58,7 +58,8 @@ struct Data {
   std::map<std::int64_t, User> users;
   std::map<std::string, Login, std::less<>> logins;
   std::map<std::int64_t, ApiToken> api_tokens;
-  std::vector<AuditEntry> audit;  // by id
+  std::map<std::string, LoginFailures> failures;  // by key
+  std::vector<AuditEntry> audit;                  // by id
   std::int64_t last_user = 0;
   std::int64_t last_api_token = 0;
 

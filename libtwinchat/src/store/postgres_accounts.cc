@@ -72,6 +72,26 @@ constexpr char kTouchLogin[] = "UPDATE twinchat_login SET seen_at = $1 WHERE tok
 constexpr char kEndLogin[] = "DELETE FROM twinchat_login WHERE token_hash = $1";
 constexpr char kEndLogins[] = "DELETE FROM twinchat_login WHERE user_id = $1 AND token_hash <> $2";
 
+constexpr char kFailures[] =
+    "SELECT " TWINCHAT_FAILURE_COLUMNS " FROM twinchat_login_failure WHERE key = ANY($1)";
+// Rows are there and locked, in the order of their keys, before anybody looks at them to change
+// them.
+constexpr char kAddFailures[] =
+    "INSERT INTO twinchat_login_failure (" TWINCHAT_FAILURE_COLUMNS
+    ") SELECT u.key, 0, $2, false, $2 FROM unnest($1) AS u(key) ORDER BY u.key ON CONFLICT (key) "
+    "DO NOTHING";
+constexpr char kLockFailures[] =
+    "SELECT " TWINCHAT_FAILURE_COLUMNS
+    " FROM twinchat_login_failure WHERE key = ANY($1) ORDER BY key FOR UPDATE";
+// One that was forgotten at that very moment is made anew.
+constexpr char kPutFailures[] =
+    "INSERT INTO twinchat_login_failure (" TWINCHAT_FAILURE_COLUMNS
+    ") VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, "
+    "until = excluded.until, known = excluded.known, forget_at = excluded.forget_at";
+constexpr char kForgetFailures[] =
+    "DELETE FROM twinchat_login_failure WHERE key IN (SELECT key FROM twinchat_login_failure WHERE "
+    "forget_at <= $1 ORDER BY forget_at LIMIT 1000 FOR UPDATE SKIP LOCKED)";
+
 constexpr char kInsertToken[] =
     "INSERT INTO twinchat_token (token_hash, user_id, name, created_at, expires_at) VALUES ($1, "
     "$2, $3, $4, $5) RETURNING id";
@@ -170,6 +190,15 @@ auto naming(F&& work) {
     if (!error.is_duplicate()) throw;
     throw name_taken();
   }
+}
+
+std::vector<LoginFailures> load_failures(Connection& connection, const char* sql,
+                                         const std::vector<std::string>& keys, Timestamp now) {
+  std::vector<LoginFailures> failures = no_failures(keys);
+  Query query(connection, sql);
+  query.bind(keys);
+  while (query.step()) read_failures(query, now, failures);
+  return failures;
 }
 
 class PostgresAccounts final : public Accounts {
@@ -340,6 +369,29 @@ class PostgresAccounts final : public Accounts {
     });
   }
 
+  void change_failures(
+      const std::vector<std::string>& keys, Timestamp now,
+      const std::function<bool(std::vector<LoginFailures>& failures)>& change) override {
+    const bool stores = transactions_.read([&](Connection& connection) {
+      std::vector<LoginFailures> failures = load_failures(connection, kFailures, keys, now);
+      return change(failures);
+    });
+    if (!stores) return;
+    // Done twice when nobody can say whether it was committed, which counts one failure too many.
+    transactions_.write([&](Connection& connection) {
+      Query(connection, kAddFailures).bind(keys).bind(now).run();
+      std::vector<LoginFailures> failures = load_failures(connection, kLockFailures, keys, now);
+      if (!change(failures)) return false;
+      for (const LoginFailures& one : failures) {
+        Query query(connection, kPutFailures);
+        query.bind(one.key).bind(one.count).bind(one.until).bind(one.known).bind(one.forget_at);
+        query.run();
+      }
+      Query(connection, kForgetFailures).bind(now).run();
+      return true;
+    });
+  }
+
   ApiToken add_token(const ApiToken& token, const AuditEntry& audit) override {
     return write_audited(transactions_, nothing, [&](Connection& connection) {
       Query query(connection, kInsertToken);
@@ -464,14 +516,16 @@ std::shared_ptr<Accounts> make_accounts(std::shared_ptr<Pool> pool) {
 }
 
 std::vector<std::string> account_statements() {
-  return {kUserByName,  kUserById,         kUsers,           kCountUsers,
-          kPermissions, kInsertUser,       kUpdateUser,      kSuperusers,
-          kLockUser,    kLockSuperusers,   kSetPassword,     kRehash,
-          kLastLogin,   kDeleteUser,       kDeleteGroups,    kAnyPermission,
-          kInsertLogin, kClearPermissions, kGivePermissions, kForgetLogins,
-          kFindLogin,   kTouchLogin,       kEndLogin,        kEndLogins,
-          kInsertToken, kFindToken,        kTouchToken,      kTokens,
-          kDeleteToken, kDeleteTokens,     kInsertAudit,     kHasAudit};
+  return {kUserByName,    kUserById,         kUsers,           kCountUsers,
+          kPermissions,   kInsertUser,       kUpdateUser,      kSuperusers,
+          kLockUser,      kLockSuperusers,   kSetPassword,     kRehash,
+          kLastLogin,     kDeleteUser,       kDeleteGroups,    kAnyPermission,
+          kInsertLogin,   kClearPermissions, kGivePermissions, kForgetLogins,
+          kFindLogin,     kTouchLogin,       kEndLogin,        kEndLogins,
+          kInsertToken,   kFindToken,        kTouchToken,      kTokens,
+          kDeleteToken,   kDeleteTokens,     kInsertAudit,     kHasAudit,
+          kFailures,      kAddFailures,      kLockFailures,    kPutFailures,
+          kForgetFailures};
 }
 
 }  // namespace twinchat::postgres

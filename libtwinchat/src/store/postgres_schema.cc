@@ -203,6 +203,18 @@ constexpr std::array kCreateRates{
   "bucket" text NOT NULL PRIMARY KEY,
   "full_at" timestamp with time zone NOT NULL) WITH (fillfactor = 50))sql"};
 
+// What slows down who guesses passwords, counted by all servers together; under names made of keyed
+// hashes, for about a day.
+constexpr std::array kCreateFailures{
+    R"sql(CREATE TABLE "twinchat_login_failure" (
+  "key" text NOT NULL PRIMARY KEY,
+  "failures" bigint NOT NULL,
+  "until" timestamp with time zone NOT NULL,
+  "known" boolean NOT NULL,
+  "forget_at" timestamp with time zone NOT NULL) WITH (fillfactor = 50))sql",
+    R"sql(CREATE INDEX "twinchat_login_failure_forget"
+  ON "twinchat_login_failure" ("forget_at"))sql"};
+
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
 const std::vector<std::vector<const char*>>& migrations() {
   const auto all = [](const auto&... lists) {
@@ -212,7 +224,8 @@ const std::vector<std::vector<const char*>>& migrations() {
   };
   static const std::vector<std::vector<const char*>> kMigrations{
       all(kCreateTurns, kCreateDays, kCreateConsents, kCreateLists, kCreateAccounts, kCreateLeases,
-          kCreateRates)};
+          kCreateRates),
+      all(kCreateFailures)};
   return kMigrations;
 }
 

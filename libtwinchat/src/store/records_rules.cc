@@ -94,6 +94,12 @@ Error last_superuser() {
   return Error(ErrorCode::kFailedPrecondition, "There would be no active superuser any more.");
 }
 
+std::vector<LoginFailures> no_failures(const std::vector<std::string>& keys) {
+  std::vector<LoginFailures> failures(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) failures[i].key = keys[i];
+  return failures;
+}
+
 std::vector<SessionSort> sort_of(const SessionQuery& query) {
   return query.sort.empty() ? std::vector<SessionSort>{SessionSort{}} : query.sort;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "twinchat/accounts.h"
 #include "twinchat/error.h"
 #include "twinchat/records.h"
 
@@ -20,6 +21,9 @@ Error no_such_token();
 Error name_taken();
 // kFailedPrecondition for what would leave nobody who may do everything.
 Error last_superuser();
+
+// What is remembered under keys of which nothing is.
+std::vector<LoginFailures> no_failures(const std::vector<std::string>& keys);
 
 // The sort of the query, or what stands for none.
 std::vector<SessionSort> sort_of(const SessionQuery& query);

@@ -62,6 +62,13 @@ constexpr char kTouchLogin[] = "UPDATE twinchat_login SET seen_at = ? WHERE toke
 constexpr char kEndLogin[] = "DELETE FROM twinchat_login WHERE token_hash = ?";
 constexpr char kEndLogins[] = "DELETE FROM twinchat_login WHERE user_id = ? AND token_hash <> ?";
 
+constexpr char kFailures[] =
+    "SELECT " TWINCHAT_FAILURE_COLUMNS " FROM twinchat_login_failure WHERE key = ?";
+constexpr char kPutFailures[] =
+    "INSERT OR REPLACE INTO twinchat_login_failure (" TWINCHAT_FAILURE_COLUMNS
+    ") VALUES (?, ?, ?, ?, ?)";
+constexpr char kForgetFailures[] = "DELETE FROM twinchat_login_failure WHERE forget_at <= ?";
+
 constexpr char kInsertToken[] =
     "INSERT INTO twinchat_token (token_hash, user_id, name, created_at, expires_at) VALUES (?, ?, "
     "?, ?, ?)";
@@ -145,6 +152,17 @@ void check_superusers(Connection& connection) {
 
 void end_logins_of(Connection& connection, std::int64_t id, const std::string& but = {}) {
   Query(connection, kEndLogins).bind(id).bind(but).run();
+}
+
+std::vector<LoginFailures> load_failures(Connection& connection,
+                                         const std::vector<std::string>& keys, Timestamp now) {
+  std::vector<LoginFailures> failures = no_failures(keys);
+  for (const std::string& key : keys) {
+    Query query(connection, kFailures);
+    query.bind(key);
+    if (query.step()) read_failures(query, now, failures);
+  }
+  return failures;
 }
 
 class SqliteAccounts final : public Accounts {
@@ -317,6 +335,30 @@ class SqliteAccounts final : public Accounts {
     file_.writer.run([&](Connection& connection) {
       end_logins_of(connection, user_id);
       insert_audit(connection, audit);
+      return true;
+    });
+  }
+
+  void change_failures(
+      const std::vector<std::string>& keys, Timestamp now,
+      const std::function<bool(std::vector<LoginFailures>& failures)>& change) override {
+    const bool stores = file_.readers.run([&](Connection& connection) {
+      std::vector<LoginFailures> failures = load_failures(connection, keys, now);
+      return change(failures);
+    });
+    if (!stores) return;
+    const std::string forgotten = time_text(now);
+    file_.writer.run([&](Connection& connection) {
+      std::vector<LoginFailures> failures = load_failures(connection, keys, now);
+      if (!change(failures)) return false;
+      for (const LoginFailures& one : failures) {
+        const std::string until = time_text(one.until);
+        const std::string forget_at = time_text(one.forget_at);
+        Query query(connection, kPutFailures);
+        query.bind(one.key).bind(one.count).bind(until).bind(one.known ? 1 : 0);
+        query.bind(forget_at).run();
+      }
+      Query(connection, kForgetFailures).bind(forgotten).run();
       return true;
     });
   }

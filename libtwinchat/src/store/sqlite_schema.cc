@@ -275,6 +275,18 @@ CREATE INDEX "twinchat_turn_feedback_at" ON "twinchat_turn" ("feedback_at", "fee
   WHERE "feedback" <> 0;
 )sql";
 
+// What slows down who guesses passwords: under names made of keyed hashes, for about a day.
+constexpr char kCreateFailures[] = R"sql(
+CREATE TABLE "twinchat_login_failure" (
+  "key" text NOT NULL PRIMARY KEY,
+  "failures" bigint NOT NULL,
+  "until" datetime NOT NULL,
+  "known" bool NOT NULL,
+  "forget_at" datetime NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX "twinchat_login_failure_forget" ON "twinchat_login_failure" ("forget_at");
+)sql";
+
 constexpr char kFindUsers[] =
     "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'auth_user'";
 
@@ -363,9 +375,9 @@ INSERT OR IGNORE INTO "auth_permission" ("content_type_id", "codename", "name")
 )sql";
 
 // Migration n, the n-th of these, leads from version n-1 to n. Never edit one that was released.
-constexpr std::array<const char*, 7> kMigrations{kCreateTurns,    kCreateDays,     kCreateIndex,
+constexpr std::array<const char*, 8> kMigrations{kCreateTurns,    kCreateDays,     kCreateIndex,
                                                  kCreateAccounts, kCreateFeedback, kCreateLeases,
-                                                 kIndexFeedback};
+                                                 kIndexFeedback,  kCreateFailures};
 constexpr int kVersion = static_cast<int>(kMigrations.size());
 
 constexpr char kSetVersion[] =

@@ -120,6 +120,19 @@ ApiToken read_token(const Query& query) {
   return token;
 }
 
+// What read_failures() reads.
+#define TWINCHAT_FAILURE_COLUMNS "key, failures, until, known, forget_at"
+// Brings the row to that of `failures` which has its key, unless it is to be forgotten by `now`.
+template <class Query>
+void read_failures(const Query& query, Timestamp now, std::vector<LoginFailures>& failures) {
+  const LoginFailures found{query.text(0), query.integer(1), query.time(2), query.integer(3) != 0,
+                            query.time(4)};
+  if (found.forget_at <= now) return;
+  for (LoginFailures& one : failures) {
+    if (one.key == found.key) one = found;
+  }
+}
+
 // Makes the answer to Store::past_turns() out of a session's messages, from the newest on.
 //
 // Thread safety: none; made for one call.
