@@ -224,7 +224,7 @@ TEST_CASE("A database that somebody has open is not replaced") {
     CHECK(refused() == ErrorCode::kFailedPrecondition);
     whole_turn(*store, "one", "still", "writing");
   }
-  CHECK(names_in(folder.path()) == Strings{"chat.db", "copy.db"});
+  CHECK(names_in(folder.path()) == Strings{"chat.db", "chat.db-lock", "copy.db"});
   CHECK(refused() == std::nullopt);
 }
 

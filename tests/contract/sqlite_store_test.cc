@@ -2,8 +2,11 @@
 
 #include "twinchat/sqlite_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -938,6 +941,31 @@ TEST_CASE("What another program deletes takes its turns along") {
   store->create_session("one", {}, moment());
   CHECK(store->begin_turn(new_turn("one", "q")).turn.id > pending);
   CHECK(damage(file).empty());
+}
+
+TEST_CASE("Who holds the lock beside the file is waited for, and who removes it changes nothing") {
+  const TempDir folder;
+  const auto file = folder / "chat.db";
+  const auto store = open_sqlite_store(file, kImpatient);
+  const auto take = [&] {
+    const int fd = ::open((file.string() + "-lock").c_str(), O_RDONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0);
+    REQUIRE(::flock(fd, LOCK_EX | LOCK_NB) == 0);  // nobody holds it between two writings
+    return fd;
+  };
+  int held = take();
+  CHECK(code_of([&] { store->create_session("a", {}, moment()); }) == ErrorCode::kUnavailable);
+  CHECK(code_of([&] { open_sqlite_store(file, kImpatient); }) == ErrorCode::kUnavailable);
+  CHECK_FALSE(store->find_session("a"));  // readers wait for nobody
+  ::close(held);
+  store->create_session("a", {}, moment());
+
+  std::filesystem::remove(file.string() + "-lock");
+  store->create_session("b", {}, moment());
+  held = take();  // it is there again, and counts
+  CHECK(code_of([&] { store->create_session("c", {}, moment()); }) == ErrorCode::kUnavailable);
+  ::close(held);
+  store->create_session("c", {}, moment());
 }
 
 }  // namespace

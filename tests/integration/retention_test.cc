@@ -1,9 +1,13 @@
 // Export and erasure of a person from the command line, and what goes by itself after its time.
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "../contract/sqlite_file.h"
 #include "admin_server.h"
@@ -189,6 +193,55 @@ TEST_CASE("A server erases by itself what has expired, and answers on") {
   // In steps, each with its line.
   CHECK(erasures(server).size() == 4);
   CHECK(erasures(server).front().starts_with("|server|RETENTION_DAYS_CHATS=30: 25 sessions, "));
+}
+
+TEST_CASE("Commands that write beside a server under load wait their turn, and nothing is lost") {
+  ChatServer server;
+  const auto environment = database_of(server);
+  std::map<std::string, int> told;
+  const std::string kept = server.new_session();
+  const std::string gone = session_of(server, {{"email", "gone@example.com"}});
+  std::atomic<bool> stopping{false};
+  int answered = 0;
+  {
+    std::vector<std::jthread> visitors;
+    std::mutex mutex;
+    for (int i = 0; i < 3; ++i) {
+      visitors.emplace_back([&, i] {
+        for (int n = 0; !stopping; ++n) {
+          const std::string text = std::to_string(i) + " says " + std::to_string(n);
+          const int status = server.ask(kept, text).status;
+          const std::lock_guard lock(mutex);
+          if (status == 200) ++answered;
+          ++told[std::to_string(status)];
+        }
+      });
+    }
+    auto with_password = environment;
+    with_password["DJANGO_SUPERUSER_PASSWORD"] = kPassword;
+    for (int round = 0; round < 3; ++round) {
+      const std::string name = "boss" + std::to_string(round);
+      for (const std::vector<std::string>& command :
+           {std::vector<std::string>{"createsuperuser", "--no-input", "--username", name},
+            {"changepassword", "--no-input", name},
+            {"erase", "--yes", "--email", "gone@example.com"},
+            {"retention", "--now", "--retention-days-chats", "1"}}) {
+        const Ended ended = run(command, with_password, server.folder());
+        INFO(command.front() << ": " << ended.errors);
+        CHECK(ended.status == 0);
+      }
+    }
+    stopping = true;
+  }
+  CHECK(told.size() == 1);
+  CHECK(answered > 0);
+  CHECK(server.said(kept).size() == 2 * static_cast<std::size_t>(answered));
+  CHECK_FALSE(is_there(server, gone));
+  AdminClient(server).log_in("boss2");
+  const Ended verified =
+      run({"verify", (server.folder() / "chat.db").string()}, environment, server.folder());
+  INFO(verified.output << verified.errors);
+  CHECK(verified.status == 0);
 }
 
 }  // namespace

@@ -57,6 +57,11 @@ struct SqliteStoreOptions {
 //
 // Thread safety: as every Store. All writing goes through one connection; threads that write at the
 // same time share a commit. Readers have connections of their own and wait for nobody.
+//
+// Several programs of this library, such as a server and its commands, may have the file open: a
+// lock on the file FILE-lock beside it lets one of them write, or empty the log, at a time. Other
+// programs (sqlite3, Django, Litestream) do not know of it; with SQLite 3.7.0 to 3.51.2, but for
+// 3.44.6 and 3.50.7, they can damage the file when they write while it is open here.
 TWINCHAT_EXPORT std::shared_ptr<Store> open_sqlite_store(const std::filesystem::path& file,
                                                          const SqliteStoreOptions& options = {});
 

@@ -172,7 +172,7 @@ class SqliteStore final : public Store {
         options_(std::move(options)),
         owner_(this_process()),
         writer_(
-            file_, [this] { return open_writer(); },
+            file_, options_.busy_timeout, [this] { return open_writer(); },
             [this](std::unique_ptr<Connection> connection) { close(std::move(connection)); }),
         readers_(
             file_, [this] { look_after_file(); }, [this] { return open_reader(); },
@@ -647,8 +647,8 @@ std::shared_ptr<SqliteStore> open_file(const std::filesystem::path& file,
         std::string("SQLite ") + SQLite::getLibVersion() +
         " can damage a database in WAL mode when two connections write at the same moment (fixed "
         "in "
-        "3.51.3, 3.50.7 and 3.44.6). This program writes through one connection only; do not let "
-        "another program write to the file while it runs.");
+        "3.51.3, 3.50.7 and 3.44.6). Programs of this library write one after the other; do not "
+        "let another one (sqlite3, Django, Litestream) write to the file while it runs.");
   }
   // An absolute path keeps its meaning when the program changes its directory, and cannot be one of
   // the names that SQLite reads in its own way.

@@ -8,6 +8,7 @@
 #include "store/sqlite_schema.h"
 #include "store/sqlite_time.h"
 #include "store/sqlite_verify.h"
+#include "store/sqlite_write_lock.h"
 #include "store/transfer_side.h"
 #ifdef TWINCHAT_WITH_POSTGRES
 #include "store/postgres_connection.h"
@@ -18,6 +19,8 @@ namespace {
 
 using sqlite::Connection;
 using sqlite::Query;
+
+constexpr std::chrono::seconds kTimeout{10};
 
 std::string quoted(const char* name) {
   return std::string("\"") + name + '"';
@@ -36,9 +39,9 @@ class SqliteSide final : public TransferSide {
  public:
   SqliteSide(std::filesystem::path file, bool is_target) : file_(std::move(file)) {
     sqlite::translated(file_, [&] {
-      connection_ = is_target ? std::make_unique<Connection>(file_, Connection::Access::kWrite,
-                                                             std::chrono::seconds(10))
-                              : sqlite::open_for_reading(file_);
+      connection_ = is_target
+                        ? std::make_unique<Connection>(file_, Connection::Access::kWrite, kTimeout)
+                        : sqlite::open_for_reading(file_);
       if (is_target) connection_->exec("PRAGMA synchronous=FULL");
       sqlite::inspect(*connection_);
     });
@@ -150,14 +153,16 @@ class SqliteSide final : public TransferSide {
   template <class F>
   void in_transaction(F&& work) {
     sqlite::translated(file_, [&] {
-      connection_->exec("BEGIN IMMEDIATE");
-      try {
-        work();
-        connection_->exec("COMMIT");
-      } catch (...) {
-        if (connection_->in_transaction()) connection_->database().tryExec("ROLLBACK");
-        throw;
-      }
+      lock_.holding([&] {
+        connection_->exec("BEGIN IMMEDIATE");
+        try {
+          work();
+          connection_->exec("COMMIT");
+        } catch (...) {
+          if (connection_->in_transaction()) connection_->database().tryExec("ROLLBACK");
+          throw;
+        }
+      });
     });
   }
 
@@ -232,6 +237,7 @@ class SqliteSide final : public TransferSide {
 
   const std::filesystem::path file_;
   std::unique_ptr<Connection> connection_;
+  sqlite::WriteLock lock_{file_, kTimeout};
   std::map<std::string, std::string> selects_;
 };
 

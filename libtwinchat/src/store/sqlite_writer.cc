@@ -35,12 +35,14 @@ Error Writer::current_error() const {
   }
 }
 
-Writer::Writer(std::filesystem::path file, std::function<std::unique_ptr<Connection>()> open,
+Writer::Writer(std::filesystem::path file, std::chrono::milliseconds timeout,
+               std::function<std::unique_ptr<Connection>()> open,
                std::function<void(std::unique_ptr<Connection>)> close)
     : file_(std::move(file)),
       open_(std::move(open)),
       close_(std::move(close)),
-      connection_(open_()) {}
+      lock_(file_, timeout),
+      connection_(lock_.holding(open_)) {}
 
 void Writer::Waker::wait() {
   std::unique_lock lock(mutex_);
@@ -101,6 +103,7 @@ std::vector<Writer::Job*> Writer::carry_out_queue() noexcept {
       if (!job->error) job->error.emplace(fresh_copy(*failure));
     }
   }
+  lock_.release();
   for (const Job* job : batch) note_outcome(job->error, failure.has_value());
   return batch;
 }
@@ -116,6 +119,7 @@ void Writer::note_outcome(const std::optional<Error>& error, bool transaction_fa
 
 std::optional<Error> Writer::begin() {
   try {
+    lock_.take();
     if (connection_ && (lost_ || connection_->file_moved())) close_(std::move(connection_));
     if (!connection_) {
       connection_ = open_();

@@ -11,13 +11,15 @@
 #include <vector>
 
 #include "store/sqlite_connection.h"
+#include "store/sqlite_write_lock.h"
 #include "twinchat/error.h"
 
 namespace twinchat::sqlite {
 
-// The one connection that writes. Threads that write at the same time share a transaction and so a
-// wait for the disk: each queues its operation, one of them carries out all that are queued, and
-// nobody returns before the commit that holds their operation.
+// The one connection of this program that writes; other programs of this library, and other stores
+// of this one, write at other moments (WriteLock). Threads that write at the same time share a
+// transaction and so a wait for the disk: each queues its operation, one of them carries out all
+// that are queued, and nobody returns before the commit that holds their operation.
 //
 // Within a shared transaction every operation has a savepoint: one that throws leaves no trace and
 // does not disturb the others. When the transaction as a whole fails, all of them get the error and
@@ -32,8 +34,10 @@ class Writer {
  public:
   // `open` makes the connection to `file`, now and whenever it has to be made again; what it throws
   // now comes out of the constructor. `close` gets a connection that has to go, on the thread of
-  // an operation.
-  Writer(std::filesystem::path file, std::function<std::unique_ptr<Connection>()> open,
+  // an operation. All of it happens while no other program writes, which is waited for as long as
+  // `timeout`.
+  Writer(std::filesystem::path file, std::chrono::milliseconds timeout,
+         std::function<std::unique_ptr<Connection>()> open,
          std::function<void(std::unique_ptr<Connection>)> close);
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -92,6 +96,7 @@ class Writer {
   const std::filesystem::path file_;
   const std::function<std::unique_ptr<Connection>()> open_;
   const std::function<void(std::unique_ptr<Connection>)> close_;
+  WriteLock lock_;  // the leader's
 
   // Held by the leader alone, from one leader to the next under the mutex.
   std::unique_ptr<Connection> connection_;
