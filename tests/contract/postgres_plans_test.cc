@@ -179,6 +179,18 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
     }
   }
   ask_sessions("name, then creation", {.sort = {{kName, false}, {kCreated, true}}});
+  // Nearly all have as many messages as all others.
+  for (const SessionSort second : {SessionSort{kCreated, true}, SessionSort{kCreated, false},
+                                   SessionSort{kName, false}, SessionSort{kUpdated, true}}) {
+    const std::string what = "messages, then " + std::to_string(static_cast<int>(second.by));
+    SessionQuery query{.sort = {{kMessages, true}, second}};
+    ask_sessions(what, query);
+    query.cursor = far_cursor(
+        query, [&](const auto& q) { return records.sessions(q); }, 3);
+    ask_sessions(what + ", a later page", query);
+    query.leads_only = true;
+    ask_sessions(what + ", leads", query);
+  }
   for (const char* search :
        {"\"visitor 777\"", "visitor777@mail.example", "+15550000777", "8000-000000000309",
         "\"question 777 of many\"", "diabetes", "reverse medicine diabetes", "diabetes visitor777@",
@@ -256,6 +268,33 @@ TEST_CASE("Lists, searches and histories go by indexes on a large PostgreSQL dat
             [&](const SessionQuery& query) { return records.sessions(query); });
   }
   compare(RowQuery{}, [&](const RowQuery& query) { return records.messages(query); });
+
+  // Orders of several columns with large groups and small ones give every session once, in the
+  // order that PostgreSQL makes of all.
+  PostgresClient other(server.url());
+  other.exec(
+      "INSERT INTO chat_message (content, is_bot, created_at, session_id) SELECT 'one more', "
+      "false, "
+      "now(), id FROM chat_chatsession WHERE id % 3 = 0; UPDATE chat_chatsession SET user_name = "
+      "NULL WHERE id % 2 = 0; UPDATE chat_chatsession SET user_name = 'Same' WHERE id % 500 = 1");
+  while (!records.sessions({.limit = 1}).complete) {
+  }
+  const std::string name = "lower(coalesce(s.user_name, '') COLLATE \"C\")";
+  const std::vector<std::pair<std::vector<SessionSort>, std::string>> orders{
+      {{{kMessages, true}, {kCreated, true}}, "t.message_count DESC, s.created_at DESC, s.id DESC"},
+      {{{kMessages, true}, {kName, false}}, "t.message_count DESC, " + name + ", s.id DESC"},
+      {{{kMessages, false}, {kName, true}, {kCreated, true}},
+       "t.message_count, " + name + " DESC, s.created_at DESC, s.id"},
+      {{{kName, false}, {kMessages, true}}, name + ", t.message_count DESC, s.id"},
+      {{{kName, true}, {kCreated, false}}, name + " DESC, s.created_at, s.id DESC"}};
+  for (const auto& [sort, sql] : orders) {
+    CAPTURE(sql);
+    SessionQuery query{.sort = sort, .limit = 1'777};
+    CHECK(all_ids(records, query) ==
+          other.rows("SELECT s.session_id FROM chat_chatsession AS s JOIN twinchat_session AS t ON "
+                     "t.id = s.id ORDER BY " +
+                     sql));
+  }
 }
 
 }  // namespace

@@ -394,7 +394,7 @@ class MemoryRecords final : public Records {
     const TimeRange range{day, day + std::chrono::days(1)};
     DayStatistics found;
     found.day = day;
-    std::vector<std::int64_t> latencies;
+    Latencies latencies;
     for (const auto& [id, stored] : data_->sessions) {
       if (range.contains(stored.session.created_at)) {
         ++found.sessions;
@@ -411,7 +411,7 @@ class MemoryRecords final : public Records {
           ++(turn.turn.feedback == Feedback::kUp ? found.liked : found.disliked);
         }
         if (!range.contains(turn.began_at)) continue;
-        add_turn(found, turn.turn.status, turn.turn.usage, turn.turn.latency, latencies);
+        add_turns(found, turn.turn.status, 1, turn.turn.usage, turn.turn.latency, latencies);
       }
     }
     found.latency = percentiles(latencies);

@@ -138,8 +138,9 @@ constexpr char kDayMessages[] =
     "SELECT count(*), count(*) FILTER (WHERE NOT is_bot) FROM chat_message WHERE id >= $1 AND id < "
     "$2";
 constexpr char kDayTurns[] =
-    "SELECT status, prompt_tokens, cached_tokens, output_tokens, thought_tokens, total_tokens, "
-    "latency_ms FROM twinchat_turn WHERE id >= $1 AND id < $2";
+    "SELECT status, count(*), sum(prompt_tokens)::bigint, sum(cached_tokens)::bigint, "
+    "sum(output_tokens)::bigint, sum(thought_tokens)::bigint, sum(total_tokens)::bigint, "
+    "latency_ms FROM twinchat_turn WHERE id >= $1 AND id < $2 GROUP BY status, latency_ms";
 constexpr char kDayFeedback[] =
     "SELECT count(*) FILTER (WHERE feedback > 0), count(*) FILTER (WHERE feedback < 0) FROM "
     "twinchat_turn WHERE feedback <> 0 AND feedback_at >= $1 AND feedback_at < $2";
@@ -245,60 +246,107 @@ void add_filters(Statement& sql, const SessionQuery& query) {
   add_range(sql, "t.updated_at", query.updated);
 }
 
-// The tables that filters, and an order, need.
-std::string tables_of(const SessionQuery& query, const std::vector<SessionSort>& sort) {
-  const auto any = [&](bool of_lists) {
-    return std::any_of(sort.begin(), sort.end(),
-                       [&](const SessionSort& by) { return is_of_lists(by.by) == of_lists; });
-  };
-  const bool lists = any(true) || query.leads_only || query.updated.bounded();
-  const bool sessions = any(false) || query.created.bounded();
-  if (!lists) return "chat_chatsession AS s";
-  if (!sessions) return "twinchat_session AS t";
-  return "chat_chatsession AS s JOIN twinchat_session AS t ON t.id = s.id";
+// A value of a column that sessions are ordered by, as cursors spell it.
+std::string read_value(const Query& query, int column, SessionOrder order) {
+  if (order == SessionOrder::kMessages) return padded(query.integer(column));
+  if (order == SessionOrder::kUpdated || order == SessionOrder::kCreated) {
+    return number_text(query.time(column));
+  }
+  return query.text(column);
 }
 
-std::string id_of(const std::vector<SessionSort>& sort) {
-  return is_of_lists(sort.front().by) ? "t.id" : "s.id";
+// Only sessions with these values of what they are ordered by.
+struct Condition {
+  SessionOrder order;
+  const char* comparison;
+  std::string value;
+};
+using Conditions = std::vector<Condition>;
+
+// An order, and within it by the id.
+struct Order {
+  std::vector<SessionSort> sort;
+  bool id_descending = false;
+};
+
+Order order_of(const std::vector<SessionSort>& sort) {
+  return {sort, sort.front().descending};
 }
 
-// Only what stands behind the cursor, in the order of `sort`.
-void add_cursor(Statement& sql, const std::vector<SessionSort>& sort,
+// What filters, conditions and an order need.
+struct Tables {
+  Tables(const SessionQuery& query, const Order& order, const Conditions& conditions = {}) {
+    const auto need = [&](SessionOrder by) { (is_of_lists(by) ? lists : sessions) = true; };
+    for (const SessionSort& by : order.sort) need(by.by);
+    for (const Condition& condition : conditions) need(condition.order);
+    lists = lists || query.leads_only || query.updated.bounded();
+    sessions = sessions || query.created.bounded() || !lists;
+    id = order.sort.empty() ? sessions ? "s.id" : "t.id"
+                            : (is_of_lists(order.sort.front().by) ? "t.id" : "s.id");
+    from = !lists      ? "chat_chatsession AS s"
+           : !sessions ? "twinchat_session AS t"
+                       : "chat_chatsession AS s JOIN twinchat_session AS t ON t.id = s.id";
+  }
+
+  bool lists = false;
+  bool sessions = false;
+  std::string id;
+  std::string from;
+};
+
+void add_conditions(Statement& sql, const Conditions& conditions) {
+  for (const Condition& condition : conditions) {
+    sql.add(" AND " + column_of(condition.order) + condition.comparison);
+    sql.value(sql_value(condition.order, condition.value));
+  }
+}
+
+// Only what stands behind the cursor in that order.
+void add_cursor(Statement& sql, const Order& order, const std::string& id_column,
                 const std::vector<std::string>& values) {
-  const auto beyond = [&](std::size_t i) { return sort[i].descending ? " < " : " > "; };
-  const std::string first = column_of(sort[0].by);
+  const std::vector<SessionSort>& sort = order.sort;
+  const auto beyond = [](bool descending) { return descending ? " < " : " > "; };
   const Statement::Value id = cursor_number(values.back());
-  if (sort.size() == 1) {
-    sql.add(" AND (" + first + ", " + id_of(sort) + ")" + beyond(0) + "(");
+  if (sort.size() == 1 && sort[0].descending == order.id_descending) {
+    const std::string column = column_of(sort[0].by);
+    sql.add(" AND (" + column + ", " + id_column + ")" + beyond(sort[0].descending) + "(");
     sql.value(sql_value(sort[0].by, values[0])).add(", ").value(id).add(")");
     return;
   }
-  sql.add(" AND " + first + (sort[0].descending ? " <= " : " >= "));
-  sql.value(sql_value(sort[0].by, values[0])).add(" AND (");
+  if (!sort.empty()) {
+    sql.add(" AND " + column_of(sort[0].by) + (sort[0].descending ? " <= " : " >= "));
+    sql.value(sql_value(sort[0].by, values[0]));
+  }
+  sql.add(" AND (");
   for (std::size_t i = 0; i < sort.size(); ++i) {
     const std::string column = column_of(sort[i].by);
-    sql.add(column + beyond(i)).value(sql_value(sort[i].by, values[i]));
+    sql.add(column + beyond(sort[i].descending)).value(sql_value(sort[i].by, values[i]));
     sql.add(" OR (" + column + " = ").value(sql_value(sort[i].by, values[i])).add(" AND ");
   }
-  sql.add(id_of(sort) + beyond(0)).value(id).add(std::string(sort.size() + 1, ')'));
+  sql.add(id_column + beyond(order.id_descending)).value(id);
+  sql.add(std::string(sort.size() + 1, ')'));
 }
 
-void add_order(Statement& sql, const std::vector<SessionSort>& sort) {
+void add_order(Statement& sql, const Order& order, const std::string& id_column) {
   sql.add(" ORDER BY ");
-  for (const SessionSort& by : sort) {
+  for (const SessionSort& by : order.sort) {
     sql.add(column_of(by.by) + (by.descending ? " DESC, " : ", "));
   }
-  sql.add(id_of(sort) + (sort.front().descending ? " DESC" : ""));
+  sql.add(id_column + (order.id_descending ? " DESC" : ""));
+}
+
+// What those with a filter are counted and gone through by.
+SessionSort sort_of_filter(const SessionQuery& filter) {
+  return {filter.created.bounded() && !filter.leads_only ? SessionOrder::kCreated
+                                                         : SessionOrder::kUpdated};
 }
 
 std::int64_t count_filtered(Connection& connection, const SessionQuery& query, std::int64_t most) {
-  const std::vector<SessionSort> by{{query.created.bounded() && !query.leads_only
-                                         ? SessionOrder::kCreated
-                                         : SessionOrder::kUpdated}};
-  Statement sql("SELECT count(*) FROM (SELECT 1 FROM " + tables_of(query, by));
+  const SessionSort by = sort_of_filter(query);
+  Statement sql("SELECT count(*) FROM (SELECT 1 FROM " + Tables(query, {{by}}).from);
   add_filters(sql, query);
   // The order makes it go by the index.
-  sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(most).add(") AS x");
+  sql.add(" ORDER BY " + column_of(by.by) + " LIMIT ").value(most).add(") AS x");
   return count(connection, sql);
 }
 
@@ -326,30 +374,126 @@ std::optional<SessionQuery> narrowest(Connection& connection, const SessionQuery
   return std::nullopt;
 }
 
-// The ids of the sessions behind the cursor, in order; without a cursor, from the beginning.
-std::vector<std::int64_t> ordered_ids(Connection& connection, const SessionQuery& query,
-                                      const std::vector<SessionSort>& sort,
-                                      const std::vector<std::string>& after, std::size_t limit) {
+// The ids of sessions behind the cursor, in order; without a cursor, from the beginning. By one
+// statement; `filter` is narrowest()'s.
+std::vector<std::int64_t> next_ids(Connection& connection, const SessionQuery& query,
+                                   const Conditions& conditions, const Order& order,
+                                   const std::vector<std::string>& after, std::size_t limit,
+                                   const std::optional<SessionQuery>& filter = {}) {
   Statement sql("");
-  std::string tables = tables_of(query, sort);
-  if (const auto filter = narrowest(connection, query, sort.front().by)) {
-    const std::vector<SessionSort> by{
-        {filter->created.bounded() ? SessionOrder::kCreated : SessionOrder::kUpdated}};
-    sql.add("WITH f AS MATERIALIZED (SELECT " + id_of(by) + " FROM " + tables_of(*filter, by));
+  const Tables tables(query, order, conditions);
+  std::string from = tables.from;
+  if (filter) {
+    const SessionSort by = sort_of_filter(*filter);
+    const Tables of_filter(*filter, {{by}});
+    sql.add("WITH f AS MATERIALIZED (SELECT " + of_filter.id + " FROM " + of_filter.from);
     add_filters(sql, *filter);
-    sql.add(" ORDER BY " + column_of(by.front().by) + " LIMIT ").value(kFew).add(") ");
-    tables += " JOIN f ON f.id = " + id_of(sort);
+    sql.add(" ORDER BY " + column_of(by.by) + " LIMIT ").value(kFew).add(") ");
+    from += " JOIN f ON f.id = " + tables.id;
   }
-  sql.add("SELECT " + id_of(sort) + " FROM " + tables);
+  sql.add("SELECT " + tables.id + " FROM " + from);
   add_filters(sql, query);
-  if (!after.empty()) add_cursor(sql, sort, after);
-  add_order(sql, sort);
+  add_conditions(sql, conditions);
+  if (!after.empty()) add_cursor(sql, order, tables.id, after);
+  add_order(sql, order, tables.id);
   sql.add(" LIMIT ").value(sql_limit(limit));
   std::vector<std::int64_t> ids;
   Query rows(connection, sql.text());
   sql.bind(rows);
   while (rows.step()) ids.push_back(rows.integer(0));
   return ids;
+}
+
+// More sessions than this with the same value are not to be sorted by the next one.
+constexpr std::int64_t kLargeGroup = 1'000;
+
+// Of those that the last condition says.
+bool is_large_group(Connection& connection, const SessionQuery& query,
+                    const Conditions& conditions) {
+  const Tables tables(query, {{{conditions.back().order}}}, conditions);
+  Statement sql("SELECT count(*) FROM (SELECT 1 FROM " + tables.from);
+  add_filters(sql, query);
+  add_conditions(sql, conditions);
+  // The order makes it go by the index.
+  sql.add(" ORDER BY " + tables.id + " LIMIT ").value(kLargeGroup + 1).add(") AS x");
+  return count(connection, sql) > kLargeGroup;
+}
+
+// The first value that a large group has, and that is to be met within `limit` sessions.
+std::optional<std::string> next_large_group(Connection& connection, const SessionQuery& query,
+                                            const Conditions& conditions, const SessionSort& by,
+                                            std::size_t limit) {
+  const std::string direction = by.descending ? " DESC" : "";
+  const std::string column = column_of(by.by);
+  Statement sql("SELECT v FROM (SELECT " + column + " AS v FROM " +
+                Tables(query, {{by}}, conditions).from);
+  add_filters(sql, query);
+  add_conditions(sql, conditions);
+  // Those of the cursor's own group that stand before it are among them.
+  sql.add(" ORDER BY " + column + direction + " LIMIT ");
+  sql.value(sql_limit(limit) + 2 * kLargeGroup + 1).add(") AS w GROUP BY v HAVING count(*) > ");
+  sql.value(kLargeGroup).add(" ORDER BY v" + direction + " LIMIT 1");
+  Query rows(connection, sql.text());
+  sql.bind(rows);
+  if (!rows.step()) return std::nullopt;
+  return read_value(rows, 0, by.by);
+}
+
+// The same by an order of several columns, of which no index knows. PostgreSQL goes by an index of
+// the first and sorts those that are equal in it by the others, which is well as long as they are
+// few. The sessions of a large group are asked for by themselves, so that it can go by an index of
+// the next column, or by the first if that is better: its statistics know large groups.
+std::vector<std::int64_t> grouped_ids(Connection& connection, const SessionQuery& query,
+                                      Conditions conditions, const Order& order,
+                                      std::vector<std::string> after, std::size_t limit) {
+  const bool has_index = order.sort.empty() || (order.sort.size() == 1 &&
+                                                order.sort[0].descending == order.id_descending);
+  if (has_index) return next_ids(connection, query, conditions, order, after, limit);
+  const SessionSort& by = order.sort.front();
+  const char* const beyond = by.descending ? " < " : " > ";
+  const Order rest{{order.sort.begin() + 1, order.sort.end()}, order.id_descending};
+  std::vector<std::int64_t> ids;
+  const auto take = [&](const std::vector<std::int64_t>& more) {
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
+  // Those with this value, and from then on those beyond it.
+  const auto take_group = [&](const std::string& value, std::vector<std::string> behind) {
+    conditions.push_back({by.by, " = ", value});
+    take(grouped_ids(connection, query, conditions, rest, std::move(behind), limit - ids.size()));
+    conditions.back().comparison = beyond;
+    after.clear();
+  };
+  if (!after.empty()) {
+    const std::string value = after.front();
+    conditions.push_back({by.by, " = ", value});
+    const bool large = is_large_group(connection, query, conditions);
+    conditions.pop_back();
+    if (large) take_group(value, {after.begin() + 1, after.end()});
+  }
+  while (ids.size() < limit) {
+    if (!after.empty()) {
+      conditions.push_back({by.by, by.descending ? " <= " : " >= ", after.front()});
+    }
+    const auto large = next_large_group(connection, query, conditions, by, limit - ids.size());
+    if (!after.empty()) conditions.pop_back();
+    if (large) conditions.push_back({by.by, by.descending ? " > " : " < ", *large});
+    take(next_ids(connection, query, conditions, order, after, limit - ids.size()));
+    if (!large) break;
+    conditions.pop_back();
+    if (ids.size() < limit) take_group(*large, {});
+  }
+  return ids;
+}
+
+// The ids of the sessions behind the cursor, in order; without a cursor, from the beginning.
+std::vector<std::int64_t> ordered_ids(Connection& connection, const SessionQuery& query,
+                                      const std::vector<SessionSort>& sort,
+                                      const std::vector<std::string>& after, std::size_t limit) {
+  const Order order = order_of(sort);
+  if (const auto filter = narrowest(connection, query, sort.front().by)) {
+    return next_ids(connection, query, {}, order, after, limit, filter);
+  }
+  return grouped_ids(connection, query, {}, order, after, limit);
 }
 
 // The sessions of these ids, in their order.
@@ -681,14 +825,14 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
     found.disliked = query.integer(1);
   }
   const IdRange ids = ids_of(connection, kProbeTurns, kNewestTurn, range);
-  std::vector<std::int64_t> latencies;
+  Latencies latencies;
   Query query(connection, kDayTurns);
   query.bind(ids.from).bind(ids.before);
   while (query.step()) {
-    add_turn(
-        found, stored_status(query.text(0)),
-        {query.integer(1), query.integer(2), query.integer(3), query.integer(4), query.integer(5)},
-        std::chrono::milliseconds(query.integer(6)), latencies);
+    add_turns(
+        found, stored_status(query.text(0)), query.integer(1),
+        {query.integer(2), query.integer(3), query.integer(4), query.integer(5), query.integer(6)},
+        std::chrono::milliseconds(query.integer(7)), latencies);
   }
   found.latency = percentiles(latencies);
   return found;

@@ -141,24 +141,30 @@ void check_days(std::chrono::sys_days first, std::chrono::sys_days last) {
   throw Error(ErrorCode::kInvalidArgument, "Statistics are for 1 to 366 days.");
 }
 
-void add_turn(DayStatistics& day, TurnStatus status, const Usage& usage,
-              std::chrono::milliseconds latency, std::vector<std::int64_t>& latencies) {
-  ++day.turns.at(static_cast<std::size_t>(status));
+void add_turns(DayStatistics& day, TurnStatus status, std::int64_t count, const Usage& usage,
+               std::chrono::milliseconds latency, Latencies& latencies) {
+  day.turns.at(static_cast<std::size_t>(status)) += count;
   day.usage.prompt_tokens += usage.prompt_tokens;
   day.usage.cached_tokens += usage.cached_tokens;
   day.usage.output_tokens += usage.output_tokens;
   day.usage.thought_tokens += usage.thought_tokens;
   day.usage.total_tokens += usage.total_tokens;
   if (status == TurnStatus::kComplete || status == TurnStatus::kTruncated) {
-    latencies.push_back(latency.count());
+    latencies[latency.count()] += count;
   }
 }
 
-std::optional<DayStatistics::Latency> percentiles(std::vector<std::int64_t>& latencies) {
-  if (latencies.empty()) return std::nullopt;
-  std::sort(latencies.begin(), latencies.end());
-  const auto at = [&](std::size_t percent) {
-    return std::chrono::milliseconds(latencies[(latencies.size() * percent + 99) / 100 - 1]);
+std::optional<DayStatistics::Latency> percentiles(const Latencies& latencies) {
+  std::int64_t all = 0;
+  for (const auto& [latency, count] : latencies) all += count;
+  if (all == 0) return std::nullopt;
+  const auto at = [&](std::int64_t percent) {
+    std::int64_t before = 0;
+    for (const auto& [latency, count] : latencies) {
+      before += count;
+      if (before >= (all * percent + 99) / 100) return std::chrono::milliseconds(latency);
+    }
+    return std::chrono::milliseconds(latencies.rbegin()->first);
   };
   return DayStatistics::Latency{at(50), at(90), at(99)};
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,12 +47,16 @@ std::string padded(std::int64_t number);
 // kInvalidArgument unless first <= last and not more than 366 days.
 void check_days(std::chrono::sys_days first, std::chrono::sys_days last);
 
-// Counts one turn into its day; its latency goes to `latencies` when an answer came of it.
-void add_turn(DayStatistics& day, TurnStatus status, const Usage& usage,
-              std::chrono::milliseconds latency, std::vector<std::int64_t>& latencies);
+// How many turns took how many milliseconds.
+using Latencies = std::map<std::int64_t, std::int64_t>;
 
-// Percentiles by nearest rank; nullopt without values. Changes the order of the values.
-std::optional<DayStatistics::Latency> percentiles(std::vector<std::int64_t>& latencies);
+// Counts turns of one status and latency into their day; `usage` is that of all of them. Their
+// latency goes to `latencies` when an answer came of them.
+void add_turns(DayStatistics& day, TurnStatus status, std::int64_t count, const Usage& usage,
+               std::chrono::milliseconds latency, Latencies& latencies);
+
+// Percentiles by nearest rank; nullopt without values.
+std::optional<DayStatistics::Latency> percentiles(const Latencies& latencies);
 
 // The figures of days before this one are kept when they have been worked out.
 std::chrono::sys_days unsettled_day();

@@ -498,12 +498,12 @@ DayStatistics figures_of(Connection& connection, std::chrono::sys_days day) {
     found.disliked = query.integer(1);
   }
   const IdRange ids = ids_of(connection, "twinchat_turn", range);
-  std::vector<std::int64_t> latencies;
+  Latencies latencies;
   Query query(connection, kDayTurns);
   query.bind(ids.from).bind(ids.before);
   while (query.step()) {
-    add_turn(
-        found, stored_status(query.text(0)),
+    add_turns(
+        found, stored_status(query.text(0)), 1,
         {query.integer(1), query.integer(2), query.integer(3), query.integer(4), query.integer(5)},
         std::chrono::milliseconds(query.integer(6)), latencies);
   }
