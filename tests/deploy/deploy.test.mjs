@@ -135,6 +135,21 @@ test('compose.yaml is one by the specification, and joins what it names', () => 
     compose.services.proxy.networks.front.ipv4_address);
 });
 
+test('Commands beside the service are told to run as its unit does', () => {
+  const unit = read('../../cmake/debian/twinchat-server.service').split('\n');
+  const texts = [read('README.md'), read('../twinchat-server.8.in').replaceAll('\\-', '-')];
+  for (const text of texts) {
+    const [, command] = /^ *(systemd-run --pty[^"]*?)("\$@"|twinchat-server createsuperuser)/m.exec(text);
+    const properties = [...command.matchAll(/ -p (\w+=\S+)/g)].map(([, property]) => property);
+    // The name that systemd gives the user of a unit that names none.
+    assert.ok(properties.includes('User=twinchat-server'));
+    const others = properties.filter((property) => !property.startsWith('User='));
+    for (const property of others) assert.ok(unit.includes(property), property);
+    assert.deepEqual(others.map((property) => property.split('=')[0]), ['DynamicUser',
+      'StateDirectory', 'StateDirectoryMode', 'UMask', 'WorkingDirectory', 'EnvironmentFile']);
+  }
+});
+
 test('What compose.yaml and the Dockerfile set, the server knows', () => {
   const known = new Set([...execFileSync(SERVER, ['settings'], { encoding: 'utf8' })
     .matchAll(/^# ([A-Z_]+)=|^# ([A-Z_]+_FILE) may name/gm)].map(([, name, file]) => name ?? file));
