@@ -82,6 +82,25 @@ test('promtool takes the alerts, where it is installed', (context) => {
   return undefined;
 });
 
+test('Caddy compresses answers by matchers that it has, and no stream', () => {
+  const [, matchers] = /\n\t\tmatch \{\n([^}]*)\}/.exec(read('Caddyfile'));
+  const lines = matchers.trim().split(/\n\s*/).filter((line) => !line.startsWith('#'));
+  for (const line of lines) assert.match(line, /^header Content-Type [a-z]+\/[a-z+]+\*$/);
+  assert.ok(lines.length > 0);
+  assert.ok(!matchers.includes('text/event-stream'));
+});
+
+test('Caddy takes the Caddyfile, where it is installed', (context) => {
+  try {
+    execFileSync('caddy', ['validate', '--adapter', 'caddyfile', '--config', join(FILES, 'Caddyfile')],
+      { stdio: 'pipe', env: { ...process.env, SITE: 'chat.localhost' } });
+  } catch (error) {
+    if (error.code === 'ENOENT') return context.skip('no caddy');
+    throw error;
+  }
+  return undefined;
+});
+
 test('Every panel of the dashboard asks for what the server exports', () => {
   const dashboard = JSON.parse(read('dashboard.json'));
   const seen = new Set();
