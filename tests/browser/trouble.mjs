@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  answered,
   halt,
   input,
   log,
@@ -172,8 +173,7 @@ test('The day is over when its tokens are', async () => {
   try {
     const { page } = await visitor({}, spent);
     await page.goto(`${spent.url}/`);
-    await say(page, 'One');
-    await settled(page);
+    await answered(page, 'One');
     await say(page, 'Two');
     await problem(page)
       .getByText('The chat has reached its limit for today. Please come back tomorrow.')

@@ -4,7 +4,7 @@ import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
 import type { FullMessage, FullSession, Message, MessageFacets } from "../api/types.ts";
 import { flash, navigateWith } from "../messages.ts";
 import { href, lastSeen, navigate, useUrl, withQuery } from "../router.ts";
-import { ButtonLink, Confirm, Failure, Loading, Page, Said, Time, Yes } from "../ui/basics.tsx";
+import { ButtonLink, Confirm, LoadedPart, Page, Said, Time, Yes } from "../ui/basics.tsx";
 import { useBulkDelete } from "../ui/bulk_delete.ts";
 import { Conflict } from "../ui/conflict.tsx";
 import { useData } from "../ui/data.ts";
@@ -110,17 +110,15 @@ export function Messages() {
       )}
       <Incomplete list={list.data} />
       <div class="with-filters">
-        <div class="list-part">
-          {list.error && <Failure error={list.error} retry={list.reload} />}
-          {!list.data && list.loading && <Loading />}
-          {list.data && (
+        <LoadedPart of={list}>
+          {(list) => (
             <>
               {may_delete && rows.length > 0 && (
                 <Bulk
                   label="Chosen"
                   action="Delete selected messages"
                   one="message"
-                  list={list.data}
+                  list={list}
                   shown={rows.length}
                   selection={{ chosen, set: setChosen }}
                   all={all}
@@ -136,7 +134,6 @@ export function Messages() {
                   id={(row) => String(row.id)}
                   name={(row) => `message ${row.id}`}
                   sort={sort}
-                  busy={list.loading}
                   selection={
                     may_delete
                       ? {
@@ -152,10 +149,10 @@ export function Messages() {
               ) : (
                 <p class="empty">No messages here.</p>
               )}
-              <Pager list={list.data} />
+              <Pager list={list} />
             </>
           )}
-        </div>
+        </LoadedPart>
         <Filters names={message_filters}>
           <Filter
             title="By is bot"
@@ -251,9 +248,7 @@ export function MessageDetails({ id }: { id: string }) {
         )
       }
     >
-      {message.error && <Failure error={message.error} retry={message.reload} />}
-      {!message.data && message.loading && <Loading />}
-      {message.data && <ChangeMessage message={message.data} />}
+      <LoadedPart of={message}>{(data) => <ChangeMessage message={data} />}</LoadedPart>
     </Page>
   );
 }

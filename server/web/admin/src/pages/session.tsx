@@ -11,6 +11,7 @@ import {
   Confirm,
   Failure,
   Loading,
+  LoadedPart,
   Nothing,
   Page,
   Said,
@@ -406,14 +407,15 @@ export function SessionHistory({ session_id }: { session_id: string }) {
   useUrl();
   return (
     <SessionFrame session_id={session_id} session={session} tab="history">
-      {history.error && <Failure error={history.error} retry={history.reload} />}
-      {!history.data && history.loading && <Loading />}
-      {history.data &&
-        (history.data.results.length > 0 ? (
-          <AuditTable entries={history.data.results} short />
-        ) : (
-          <p class="empty">Nobody has changed this session here.</p>
-        ))}
+      <LoadedPart of={history}>
+        {({ results }) =>
+          results.length > 0 ? (
+            <AuditTable entries={results} short />
+          ) : (
+            <p class="empty">Nobody has changed this session here.</p>
+          )
+        }
+      </LoadedPart>
     </SessionFrame>
   );
 }

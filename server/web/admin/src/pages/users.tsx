@@ -6,8 +6,7 @@ import { href, lastSeen, navigate, useUrl } from "../router.ts";
 import {
   ButtonLink,
   Confirm,
-  Failure,
-  Loading,
+  LoadedPart,
   Nothing,
   Page,
   Said,
@@ -66,24 +65,23 @@ export function Users() {
         loading={list.loading}
         one="user"
       />
-      {list.error && <Failure error={list.error} retry={list.reload} />}
-      {!list.data && list.loading && <Loading />}
-      {list.data && (
-        <>
-          {list.data.results.length > 0 ? (
-            <Table
-              label="Users"
-              columns={columns}
-              rows={list.data.results}
-              id={(row) => String(row.id)}
-              busy={list.loading}
-            />
-          ) : (
-            <p class="empty">No users here.</p>
-          )}
-          <Pager list={list.data} />
-        </>
-      )}
+      <LoadedPart of={list}>
+        {(list) => (
+          <>
+            {list.results.length > 0 ? (
+              <Table
+                label="Users"
+                columns={columns}
+                rows={list.results}
+                id={(row) => String(row.id)}
+              />
+            ) : (
+              <p class="empty">No users here.</p>
+            )}
+            <Pager list={list} />
+          </>
+        )}
+      </LoadedPart>
     </Page>
   );
 }
@@ -253,14 +251,14 @@ export function UserDetails({ id }: { id: string }) {
   const title = user.data?.username ?? `User ${id}`;
   return (
     <Page title={title} crumbs={[{ text: "Users", to: "/users/" }, { text: title }]}>
-      {user.error && <Failure error={user.error} retry={user.reload} />}
-      {!user.data && user.loading && <Loading />}
-      {user.data && (
-        <>
-          <ChangeUser user={user.data} onSaved={user.replace} />
-          <SetPassword user={user.data} />
-        </>
-      )}
+      <LoadedPart of={user}>
+        {(data) => (
+          <>
+            <ChangeUser user={data} onSaved={user.replace} />
+            <SetPassword user={data} />
+          </>
+        )}
+      </LoadedPart>
     </Page>
   );
 }
