@@ -86,7 +86,6 @@ class Slow(twinchat.Model):
     def name(self):
         return "slow"
     def generate(self, request, options):
-        print("asked", flush=True)
         while not options.stop_token.stop_requested():
             time.sleep(0.002)
             if options.on_text:
