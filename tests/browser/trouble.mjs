@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   answered,
+  composes,
   halt,
   input,
   log,
@@ -113,7 +114,7 @@ test('A server that cannot be reached is said, and tried again on request', asyn
     .getByText('The chat cannot be reached. Check your connection and try again.')
     .waitFor();
   await say(page, 'Kept');
-  assert.equal(await input(page).inputValue(), 'Kept');
+  await composes(page, 'Kept');
   await page.unroute('**/api/chat/widget/');
   await retry(page).click();
   await log(page).getByText('Hello').waitFor();

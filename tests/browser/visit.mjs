@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   answered,
-  input,
+  composes,
   log,
   open,
   say,
@@ -289,5 +289,5 @@ test('Thumbs are stored with the turn, and may be taken back', async () => {
   await becomes(null);
   await page.reload();
   assert.equal(await up.getAttribute('aria-pressed'), 'false');
-  assert.equal(await input(page).inputValue(), '');
+  await composes(page, '');
 });
