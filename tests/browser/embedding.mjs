@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import {
+  composes,
   halt,
-  input,
   log,
   open,
   say,
@@ -355,5 +355,5 @@ test('A page that may keep nothing has a chat for as long as it is shown', async
   await say(page, 'Second');
   await shows(page, ['you: First', 'bot: One.', 'you: Second', 'bot: Two.']);
   await settled(page);
-  assert.equal(await input(page).inputValue(), '');
+  await composes(page, '');
 });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  answered,
   axe,
   findings,
   input,
@@ -109,8 +110,7 @@ test('Screen readers hear that an answer is written, and then the answer, once',
     chunks: ['One **two**', ' three', ' [four](https://example.org/)'],
     chunk_ms: 100,
   });
-  await say(page, 'Count');
-  await settled(page);
+  await answered(page, 'Count');
   await shows(page, ['you: Count', 'bot: One two three four']);
   assert.deepEqual(await page.evaluate(() => window.heard), [
     'The assistant is writing…',
@@ -203,6 +203,7 @@ test('On a phone of 320 pixels it fills the screen, and nothing is wider', async
     text: `| ${'wide | '.repeat(12)}\n|${'---|'.repeat(12)}\n| ${'cell | '.repeat(12)}\n\n\`\`\`\n${'code '.repeat(40)}\n\`\`\`\n\n${'x'.repeat(200)} https://example.org/${'y'.repeat(200)}`,
   });
   await page.getByRole('button', { name: 'What is metabolism?' }).tap();
+  await log(page).getByRole('link').waitFor();
   await settled(page);
   const widths = await page.evaluate(() => {
     const root = document.querySelector('twinchat-widget').shadowRoot;

@@ -145,16 +145,22 @@ export async function answered(page, text) {
   await settled(page);
 }
 
-// Until the conversation is that.
-export async function shows(page, wanted) {
+// Until what look() finds on the page is that.
+async function becomes(page, look, wanted) {
   const until = Date.now() + 20_000;
   for (;;) {
-    const found = await spoken(page);
+    const found = await look(page);
     if (JSON.stringify(found) === JSON.stringify(wanted)) return;
     if (Date.now() > until) assert.deepEqual(found, wanted);
     await page.evaluate(() => new Promise(requestAnimationFrame));
   }
 }
+
+// Until the conversation is that.
+export const shows = (page, wanted) => becomes(page, spoken, wanted);
+
+// Until the composer has that in it.
+export const composes = (page, wanted) => becomes(page, () => input(page).inputValue(), wanted);
 
 // What the server has of the conversation in that browser, once nothing is under way any more: the last
 // words are seen a moment before they are stored.

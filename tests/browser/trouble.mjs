@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  answered,
+  composes,
   halt,
   input,
   log,
@@ -112,7 +114,7 @@ test('A server that cannot be reached is said, and tried again on request', asyn
     .getByText('The chat cannot be reached. Check your connection and try again.')
     .waitFor();
   await say(page, 'Kept');
-  assert.equal(await input(page).inputValue(), 'Kept');
+  await composes(page, 'Kept');
   await page.unroute('**/api/chat/widget/');
   await retry(page).click();
   await log(page).getByText('Hello').waitFor();
@@ -172,8 +174,7 @@ test('The day is over when its tokens are', async () => {
   try {
     const { page } = await visitor({}, spent);
     await page.goto(`${spent.url}/`);
-    await say(page, 'One');
-    await settled(page);
+    await answered(page, 'One');
     await say(page, 'Two');
     await problem(page)
       .getByText('The chat has reached its limit for today. Please come back tomorrow.')

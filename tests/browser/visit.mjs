@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  input,
+  answered,
+  composes,
   log,
   open,
   say,
@@ -135,6 +136,30 @@ test('Two tabs show the same, word by word, and either may stop it', async () =>
   for (const tab of [page, other, third]) await shows(tab, ['you: Again', 'bot: Anew.']);
 });
 
+test('What a tab has asked for before another one starts over is not shown after it', async () => {
+  const { programs, url } = scene.silent;
+  const { context, page } = await visitor();
+  await page.goto(`${url}/`);
+  await programs.script({ text: 'Old.' });
+  await answered(page, 'Of old?');
+  const late = await context.newPage();
+  const held = new Promise((resolve) => {
+    void late.route('**/messages/**', resolve);
+  });
+  await late.goto(`${url}/`);
+  const history = await held;
+  await page.getByRole('button', { name: 'Start over' }).click();
+  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
+  await shows(page, []);
+  const said = late.waitForResponse('**/messages/**');
+  await history.continue();
+  await said;
+  await log(late).getByText('Hello').waitFor();
+  await programs.script({ text: 'New.' });
+  await answered(page, 'Anew?');
+  for (const tab of [page, late]) await shows(tab, ['you: Anew?', 'bot: New.']);
+});
+
 test('A tab that is closed in the middle of an answer leaves it to the other one', async () => {
   const { programs, url } = scene.silent;
   const { context, page } = await visitor();
@@ -264,5 +289,5 @@ test('Thumbs are stored with the turn, and may be taken back', async () => {
   await becomes(null);
   await page.reload();
   assert.equal(await up.getAttribute('aria-pressed'), 'false');
-  assert.equal(await input(page).inputValue(), '');
+  await composes(page, '');
 });

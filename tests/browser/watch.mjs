@@ -1,6 +1,7 @@
 // What must never happen on a page is listened for: scripts of visitors or of the model, violations of
 // the page's policy, requests that leave for elsewhere, and exceptions.
 import assert from 'node:assert/strict';
+import { keepAnswers } from './answers.mjs';
 
 export const offences = [];
 
@@ -12,6 +13,7 @@ export function nothingBadHappened() {
 // `home`: the origins that requests may go to, when they are made.
 export async function watch(context, home) {
   const note = (what) => offences.push(what);
+  keepAnswers(context);
   await context.exposeBinding('xss', (_, where) => note(`a visitor's script ran: ${where}`));
   await context.exposeBinding('noteViolation', (_, what) => note(`policy violated: ${what}`));
   await context.addInitScript(() => {

@@ -63,12 +63,8 @@ export interface Watcher {
   event(name: EventName, detail?: unknown): void;
 }
 
-// What goes from tab to tab.
-type News =
-  | { kind: "item"; item: Item }
-  | { kind: "busy"; pending: Pending }
-  | { kind: "idle" }
-  | { kind: "saved" };
+// What goes from tab to tab, beside what is kept.
+type News = { kind: "item"; item: Item } | { kind: "busy"; pending: Pending } | { kind: "idle" };
 
 const page_size = 50;
 const post_ms = 150;
@@ -126,8 +122,18 @@ export class Chat {
     this.saved = this.storage.load();
     if (typeof BroadcastChannel === "function") {
       this.channel = new BroadcastChannel(this.lock);
-      this.channel.onmessage = ({ data }) => this.hear(data as News);
+      this.channel.onmessage = ({ data }) => this.hear(data as News & { round: number });
     }
+    window.addEventListener(
+      "storage",
+      ({ key }) => {
+        if (key !== this.lock) return;
+        this.refresh();
+        if (this.unread > 0 && this.seen()) this.read();
+        this.watcher.state();
+      },
+      { signal: this.off.signal },
+    );
     for (const name of ["online", "offline"]) {
       window.addEventListener(name, () => this.say(this.banner), { signal: this.off.signal });
     }
@@ -143,6 +149,7 @@ export class Chat {
 
   // The language that the visitor chose.
   choose(tongue: string): void {
+    this.refresh();
     this.keep({ tongue });
   }
 
@@ -175,6 +182,7 @@ export class Chat {
     if (!message || this.over || !(await this.start()) || this.busy || this.tooLong(message) > 0) {
       return false;
     }
+    this.refresh();
     // Whatever is being asked: this comes first.
     this.step = undefined;
     const pending: Pending = { key: uuid(), text: message };
@@ -291,12 +299,9 @@ export class Chat {
   startOver(): void {
     this.stop();
     this.abort.abort();
-    const { tongue } = this.saved;
-    this.saved = tongue ? { tongue } : {};
+    this.refresh();
+    this.beginRound(this.round + 1);
     this.storage.save(this.saved);
-    this.details = {};
-    this.forget();
-    this.tell_others({ kind: "saved" });
     this.watcher.event("restart");
   }
 
@@ -310,7 +315,8 @@ export class Chat {
       this.watcher.event("feedback", { message_id: item.id, value });
       if (value) this.say("thanks");
     } catch {
-      this.put({ ...(this.find(item.key) ?? item), feedback: old });
+      const now = this.find(item.key);
+      if (now) this.put({ ...now, feedback: old });
       this.say("unreachable");
     }
   }
@@ -321,6 +327,7 @@ export class Chat {
     if (!session || !this.before) return;
     try {
       const { messages, before } = await this.api.messages(session, page_size, this.before);
+      if (this.saved.session !== session) return;
       this.items = [...messages.map(itemOf), ...this.items];
       this.before = before;
       this.say(undefined);
@@ -377,6 +384,8 @@ export class Chat {
     if (!session) return [];
     try {
       const { messages, before } = await this.api.messages(session, page_size);
+      // Another tab has started over.
+      if (this.saved.session !== session) return await this.history();
       this.before = before;
       return messages.map(itemOf);
     } catch (error) {
@@ -453,9 +462,9 @@ export class Chat {
     const { signal } = this.abort;
     this.watcher.state();
     const task = async () => {
-      this.saved = this.storage.load();
+      this.refresh();
       const { pending: left } = this.saved;
-      if (left?.key !== pending.key || left.failed) return;
+      if (signal.aborted || left?.key !== pending.key || left.failed) return;
       this.tell_others({ kind: "busy", pending });
       try {
         await this.exchange(pending, resumed, signal);
@@ -490,6 +499,7 @@ export class Chat {
         try {
           await this.untilOnline(signal);
           const session_id = await this.openSession();
+          signal.throwIfAborted();
           this.put({ key, bot: true, text, writing: true });
           const done = await this.api.ask(
             // The same every time, or the server would take it for another question.
@@ -564,8 +574,9 @@ export class Chat {
   }
 
   private answered(pending: Pending, { bot_response, status }: Done): void {
+    this.refresh();
     // Another tab has started over.
-    if (this.storage.load().pending?.key !== pending.key) return;
+    if (this.saved.pending?.key !== pending.key) return;
     const seen = this.seen();
     this.keep({ pending: undefined, ...(seen ? {} : { unread: this.unread + 1 }) });
     const asked = this.find(question(pending.key));
@@ -738,11 +749,42 @@ export class Chat {
     this.watcher.state();
   }
 
+  private get round(): number {
+    return this.saved.round ?? 0;
+  }
+
+  private beginRound(round: number): void {
+    const { tongue } = this.saved;
+    this.saved = tongue ? { round, tongue } : { round };
+    this.details = {};
+    this.abort.abort();
+    this.forget();
+  }
+
+  // Takes over what other tabs have kept. That is seen here a moment after it was written, maybe after
+  // what they said: what is of an earlier round than ours is old. False when one has started over.
+  private refresh(): boolean {
+    const { session } = this.saved;
+    const kept = this.storage.load();
+    const round = kept.round ?? 0;
+    const same = round <= this.round;
+    if (!same) this.beginRound(round);
+    if (round < this.round) return same;
+    this.saved = kept;
+    if (same && session && session !== kept.session && !kept.pending) {
+      // It is gone from the server.
+      this.abort.abort();
+      this.forget();
+    }
+    return same;
+  }
+
   private keep(change: { [name in keyof Saved]?: Saved[name] | undefined }): void {
-    // Other tabs write as well; each its own part.
-    this.saved = JSON.parse(JSON.stringify({ ...this.storage.load(), ...change }));
-    this.storage.save(this.saved);
-    this.tell_others({ kind: "saved" });
+    // Other tabs write as well; each its own part. What belongs to an earlier round is not kept.
+    if (this.refresh()) {
+      this.saved = JSON.parse(JSON.stringify({ ...this.saved, ...change }));
+      this.storage.save(this.saved);
+    }
     this.watcher.state();
   }
 
@@ -773,21 +815,12 @@ export class Chat {
   }
 
   private tell_others(news: News): void {
-    if (!this.over) this.channel?.postMessage(news);
+    if (!this.over) this.channel?.postMessage({ ...news, round: this.round });
   }
 
-  private hear(news: News): void {
-    if (news.kind === "saved") {
-      const { session } = this.saved;
-      this.saved = this.storage.load();
-      if (session && session !== this.saved.session && !this.saved.pending) {
-        this.abort.abort();
-        this.forget();
-      }
-      if (this.unread > 0 && this.seen()) this.read();
-      this.watcher.state();
-      return;
-    }
+  private hear(news: News & { round: number }): void {
+    if (news.round < this.round) return;
+    if (news.round > this.round) this.beginRound(news.round);
     // Until it is looked at for the first time there is nothing to keep in step.
     if (!this.settings) return;
     if (news.kind === "item") {

@@ -11,6 +11,8 @@ export interface Pending {
 }
 
 export interface Saved {
+  // How often the visitor has started over.
+  round?: number;
   session?: string;
   // What was agreed to; without `at` the server has not been told.
   consent?: { version: string; language: string; at?: string };

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { AuditEntry } from "../api/types.ts";
 import { navigate, useUrl, withQuery } from "../router.ts";
 import { actionText, audit_actions, AuditTable } from "../ui/audit.tsx";
-import { Failure, Loading, Page } from "../ui/basics.tsx";
+import { LoadedPart, Page } from "../ui/basics.tsx";
 import { DateFilter, Filter, Filters, listQuery, Pager, useList } from "../ui/list.tsx";
 
 const names = ["user", "action", "object", "created", "created_from", "created_to"] as const;
@@ -40,20 +40,18 @@ export function Audit() {
         <button type="submit">Search</button>
       </form>
       <div class="with-filters">
-        <div class="list-part">
-          {list.error && <Failure error={list.error} retry={list.reload} />}
-          {!list.data && list.loading && <Loading />}
-          {list.data && (
+        <LoadedPart of={list}>
+          {(list) => (
             <>
-              {list.data.results.length > 0 ? (
-                <AuditTable entries={list.data.results} />
+              {list.results.length > 0 ? (
+                <AuditTable entries={list.results} />
               ) : (
                 <p class="empty">No entries here.</p>
               )}
-              <Pager list={{ ...list.data, count: list.data.count ?? null }} />
+              <Pager list={{ ...list, count: list.count ?? null }} />
             </>
           )}
-        </div>
+        </LoadedPart>
         <Filters names={names}>
           <Filter
             title="By action"

@@ -3,7 +3,7 @@ import { counted, formatNumber } from "../../../shared/format.ts";
 import { can, get } from "../api/client.ts";
 import type { Session, SessionFacets } from "../api/types.ts";
 import { href, useUrl } from "../router.ts";
-import { ButtonLink, Confirm, Failure, Loading, Nothing, Page, Said, Time } from "../ui/basics.tsx";
+import { ButtonLink, Confirm, LoadedPart, Nothing, Page, Said, Time } from "../ui/basics.tsx";
 import { useBulkDelete } from "../ui/bulk_delete.ts";
 import { useData } from "../ui/data.ts";
 import {
@@ -176,17 +176,15 @@ export function Sessions({ leads }: { leads: boolean }) {
       />
       <Incomplete list={list.data} />
       <div class="with-filters">
-        <div class="list-part">
-          {list.error && <Failure error={list.error} retry={list.reload} />}
-          {!list.data && list.loading && <Loading />}
-          {list.data && (
+        <LoadedPart of={list}>
+          {(list) => (
             <>
               {may_delete_sessions() && rows.length > 0 && (
                 <Bulk
                   label="Chosen"
                   action="Delete selected chat sessions"
                   one={what}
-                  list={list.data}
+                  list={list}
                   shown={rows.length}
                   selection={{ chosen, set: setChosen }}
                   all={all}
@@ -202,7 +200,6 @@ export function Sessions({ leads }: { leads: boolean }) {
                   id={(row) => row.session_id}
                   name={(row) => row.user_name || row.session_id}
                   sort={sort}
-                  busy={list.loading}
                   selection={
                     may_delete_sessions()
                       ? {
@@ -218,10 +215,10 @@ export function Sessions({ leads }: { leads: boolean }) {
               ) : (
                 <p class="empty">No {what}s here.</p>
               )}
-              <Pager list={list.data} />
+              <Pager list={list} />
             </>
           )}
-        </div>
+        </LoadedPart>
         <Filters names={names}>
           <DateFilter title="By created" name="created" facets={facets.data?.created} />
           <DateFilter title="By updated" name="updated" facets={facets.data?.updated} />

@@ -10,7 +10,7 @@ import { get } from "../api/client.ts";
 import type { Prices, Statistics as Answer, StatisticsDay } from "../api/types.ts";
 import { href, navigate, useUrl, withQuery } from "../router.ts";
 import { Chart, type ChartSeries } from "../ui/chart.tsx";
-import { Failure, Loading, Page } from "../ui/basics.tsx";
+import { LoadedPart, Page } from "../ui/basics.tsx";
 import { useData } from "../ui/data.ts";
 
 export function costOf(day: StatisticsDay, prices: Prices): number {
@@ -37,9 +37,7 @@ export function Statistics() {
   return (
     <Page wide title="Statistics" crumbs={[{ text: "Statistics" }]}>
       <Range from={from ?? ""} to={to ?? ""} />
-      {answer.error && <Failure error={answer.error} retry={answer.reload} />}
-      {!answer.data && answer.loading && <Loading />}
-      {answer.data && <Charts {...answer.data} />}
+      <LoadedPart of={answer}>{(data) => <Charts {...data} />}</LoadedPart>
     </Page>
   );
 }
@@ -187,10 +185,7 @@ function Charts({ days, prices }: Answer) {
           title="Thumbs up and down"
           labels={labels}
           stacked
-          series={[
-            series("Up", 0, (day) => day.liked),
-            series("Down", 3, (day) => day.disliked),
-          ]}
+          series={[series("Up", 0, (day) => day.liked), series("Down", 3, (day) => day.disliked)]}
         />
         <Chart
           title="Tokens"

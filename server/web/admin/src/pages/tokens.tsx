@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { get, post, remove } from "../api/client.ts";
 import type { Token } from "../api/types.ts";
 import { flash } from "../messages.ts";
-import { Confirm, Failure, Loading, Page, Said, Time, TimeOr } from "../ui/basics.tsx";
+import { Confirm, LoadedPart, Page, Said, Time, TimeOr } from "../ui/basics.tsx";
 import { useData } from "../ui/data.ts";
 import { Field, useSubmit } from "../ui/form.tsx";
 import { type Column, Table } from "../ui/list.tsx";
@@ -62,19 +62,20 @@ export function Tokens() {
           </button>
         </section>
       )}
-      {tokens.error && <Failure error={tokens.error} retry={tokens.reload} />}
-      {!tokens.data && tokens.loading && <Loading />}
-      {tokens.data &&
-        (tokens.data.results.length > 0 ? (
-          <Table
-            label="API tokens"
-            columns={columns}
-            rows={tokens.data.results}
-            id={(row) => String(row.id)}
-          />
-        ) : (
-          <p class="empty">You have no tokens.</p>
-        ))}
+      <LoadedPart of={tokens}>
+        {({ results }) =>
+          results.length > 0 ? (
+            <Table
+              label="API tokens"
+              columns={columns}
+              rows={results}
+              id={(row) => String(row.id)}
+            />
+          ) : (
+            <p class="empty">You have no tokens.</p>
+          )
+        }
+      </LoadedPart>
       <form
         class="form"
         aria-label="New token"

@@ -1,7 +1,7 @@
 import { formatDuration } from "../../../shared/format.ts";
 import type { TurnRow } from "../api/types.ts";
 import { href, useUrl } from "../router.ts";
-import { Failure, Feedback, Loading, Nothing, Page, Said, Status, Time } from "../ui/basics.tsx";
+import { Feedback, LoadedPart, Nothing, Page, Said, Status, Time } from "../ui/basics.tsx";
 import {
   type Column,
   countText,
@@ -64,33 +64,28 @@ export function Turns() {
         By feedback all answers are listed, also those where nothing went wrong.
       </p>
       <div class="with-filters">
-        <div class="list-part">
-          {list.error && <Failure error={list.error} retry={list.reload} />}
-          {!list.data && list.loading && <Loading />}
-          {list.data && (
+        <LoadedPart of={list}>
+          {(list) => (
             <>
               <p class="found" role="status">
-                {countText(list.data, "turn")}
+                {countText(list, "turn")}
               </p>
-              {list.data.results.length > 0 ? (
+              {list.results.length > 0 ? (
                 <Table
                   label="Turns"
                   columns={columns}
-                  rows={list.data.results}
+                  rows={list.results}
                   id={(row) => String(row.id)}
-                  busy={list.loading}
                 />
               ) : (
                 <p class="empty">
-                  {by_feedback
-                    ? "No answer has such a thumb."
-                    : "Every question has its answer."}
+                  {by_feedback ? "No answer has such a thumb." : "Every question has its answer."}
                 </p>
               )}
-              <Pager list={list.data} />
+              <Pager list={list} />
             </>
           )}
-        </div>
+        </LoadedPart>
         <Filters names={names}>
           <Filter
             title="By status"

@@ -6,6 +6,7 @@ import type { ApiError } from "../api/client.ts";
 import type { Turn, TurnStatus } from "../api/types.ts";
 import { dismiss, messages } from "../messages.ts";
 import { hasNavigated, href, lastSeen } from "../router.ts";
+import type { Loaded } from "./data.ts";
 
 export interface Crumb {
   text: string;
@@ -166,6 +167,20 @@ export const Loading = () => (
   <p class="loading" role="status">
     Loading…
   </p>
+);
+
+interface LoadedPartProps<T> {
+  of: Loaded<T>;
+  children: (data: T) => ComponentChildren;
+}
+
+// The part of a page that shows what was loaded, or why it was not. It is busy while it still shows
+// what was asked for before.
+export const LoadedPart = <T,>({ of, children }: LoadedPartProps<T>) => (
+  <div class="loaded" aria-busy={of.data !== null && of.loading}>
+    {of.error && <Failure error={of.error} retry={of.reload} />}
+    {of.data === null ? of.loading && <Loading /> : children(of.data)}
+  </div>
 );
 
 interface DialogProps {

@@ -310,7 +310,6 @@ interface TableProps<T> {
   name?: (row: T) => string;
   sort?: string;
   selection?: Selection | undefined;
-  busy?: boolean;
 }
 
 type Sort = { name: string; descending: boolean }[];
@@ -334,7 +333,7 @@ const goSorted = (sort: Sort) => navigate(withQuery({ sort: sortText(sort) }));
 
 // On a phone each row is a card, its cells under their columns' titles.
 export function Table<T>(props: TableProps<T>) {
-  const { label, columns, rows, id, name, selection, busy } = props;
+  const { label, columns, rows, id, name, selection } = props;
   const sort = parseSort(props.sort ?? "");
   const all = rows.length > 0 && rows.every((row) => selection?.chosen.has(id(row)));
   const toggle = (key: string) => {
@@ -343,7 +342,7 @@ export function Table<T>(props: TableProps<T>) {
     selection?.set(chosen);
   };
   return (
-    <div class="table-frame" aria-busy={busy ?? false}>
+    <div class="table-frame">
       <table role="table" class="list">
         <caption class="hidden">{label}</caption>
         <thead role="rowgroup">
