@@ -1,6 +1,7 @@
 #include "history_window.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "gemini/content_json.h"
@@ -24,9 +25,11 @@ bool may_begin_at(const PastTurn& turn) {
 }
 
 std::int64_t tokens_of(const PastTurn& turn) {
-  return estimated_tokens(turn.user_text) + (turn.usage.output_tokens > 0
-                                                 ? turn.usage.output_tokens
-                                                 : estimated_tokens(turn.answer_text));
+  const std::int64_t question = estimated_tokens(turn.user_text);
+  if (turn.usage.output_tokens <= 0) return question + estimated_tokens(turn.answer_text);
+  // A damaged database may hold any number.
+  return question +
+         std::min(turn.usage.output_tokens, std::numeric_limits<std::int64_t>::max() - question);
 }
 
 }  // namespace
@@ -41,10 +44,10 @@ std::int64_t estimated_tokens(std::string_view text) noexcept {
 std::vector<Content> history_window(const std::vector<PastTurn>& turns, std::size_t max_turns,
                                     std::int64_t max_tokens) {
   std::size_t begin = turns.size() - std::min(turns.size(), max_turns);
-  std::int64_t tokens = 0;
+  std::int64_t left = max_tokens;
   std::size_t first_fitting = turns.size();
-  while (first_fitting > begin && tokens + tokens_of(turns[first_fitting - 1]) <= max_tokens) {
-    tokens += tokens_of(turns[--first_fitting]);
+  while (first_fitting > begin && tokens_of(turns[first_fitting - 1]) <= left) {
+    left -= tokens_of(turns[--first_fitting]);
   }
   begin = first_fitting;
   // All of it fits: no cut, no need for a place to cut. A caller asks the store for one turn more

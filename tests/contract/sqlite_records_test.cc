@@ -75,6 +75,38 @@ TEST_CASE("What another program writes is listed, counted and found") {
   CHECK(damage(file).empty());
 }
 
+TEST_CASE("Rows that come back under their ids, as from a dump, are listed, found and deleted") {
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  const Database database = open_sqlite_database(file);
+  database.store->create_session("one", {"Jane", {}, {}}, moment());
+  whole_turn(*database.store, "one", "mangos", "answer");
+  CHECK(found(*database.records, "mangos") == 1);
+  SqliteFile other(file);
+  other.exec(
+      "DELETE FROM twinchat_turn; CREATE TABLE sessions AS SELECT * FROM chat_chatsession;"
+      "CREATE TABLE messages AS SELECT * FROM chat_message;"
+      "DELETE FROM chat_message; DELETE FROM chat_chatsession");
+  CHECK(database.records->totals() == Totals{0, 0, 0});
+  other.exec(
+      "INSERT INTO chat_chatsession SELECT * FROM sessions;"
+      "INSERT INTO chat_message SELECT * FROM messages");
+  CHECK(found(*database.records, "mangos jane") == 1);
+  CHECK(database.records->totals() == Totals{1, 2, 0});
+  check_index(file);
+  // Ids that move into the index, within it and out of it; also one that is less than any.
+  for (const char* id : {"0", "-7", "1000", "1"}) {
+    CAPTURE(id);
+    other.exec("UPDATE chat_message SET id = " + std::string(id) + " WHERE content = 'mangos'");
+    CHECK(found(*database.records, "mangos jane") == 1);
+    check_index(file);
+  }
+  other.exec("DELETE FROM chat_message; DELETE FROM chat_chatsession");
+  CHECK(database.records->totals() == Totals{0, 0, 0});
+  CHECK(found(*database.records, "mangos") == 0);
+  CHECK(damage(file).empty());
+}
+
 TEST_CASE("A file that had no index gets one, and says until then that it is not complete") {
   TempDir folder;
   const auto file = folder / "chat.db";
@@ -114,6 +146,23 @@ TEST_CASE("Triggers that a rebuilt table lost are made again, and the index with
       "WHERE content = 'papayas'; COMMIT");
   CHECK(eventually([&] { return found(*database.records, "cherries") == 1; }));
   CHECK(found(*database.records, "papayas") == 0);
+}
+
+TEST_CASE("The index of an earlier version, which did not see rows come back, is kept") {
+  TempDir folder;
+  const auto file = folder / "chat.db";
+  {
+    const Database database = open_sqlite_database(file);
+    database.store->create_session("one", {}, moment());
+    whole_turn(*database.store, "one", "mangos", "a");
+    CHECK(found(*database.records, "mangos") == 1);
+  }
+  SqliteFile(file).exec(
+      "DROP TRIGGER twinchat_session_returned; DROP TRIGGER twinchat_message_returned");
+  open_sqlite_store(file);
+  CHECK(SqliteFile(file).value("SELECT last_message FROM twinchat_index") == "2");
+  CHECK(SqliteFile(file).value("SELECT count(*) FROM sqlite_master WHERE name LIKE "
+                               "'twinchat%returned'") == "2");
 }
 
 TEST_CASE("Nothing changes or removes an entry of the audit log") {

@@ -4,8 +4,10 @@
 #include <functional>
 #include <future>
 #include <optional>
+#include <random>
 
 #include "catch.h"
+#include "chance.h"
 #include "chat_server.h"
 #include "wait.h"
 
@@ -113,6 +115,51 @@ TEST_CASE(
   CHECK(server.gemini().stats().calls == 1);
   CHECK(server.said(visitor.session_id) == Strings{"u:Hi", "b:" + text_of(answer)});
   CHECK(server.metric("twinchat_streams_resumed_total") == 3);
+  CHECK(server.metric("twinchat_resumable_streams") == 0);
+  CHECK(server.metric("twinchat_resume_buffer_bytes") == 0);
+}
+
+TEST_CASE("Many visitors, cut at any moment and back at once, have each their answer whole, once") {
+  constexpr std::uint32_t kVisitors = 16;
+  const std::uint32_t seed = chance_seed();
+  INFO("TWINCHAT_SEED=" << seed);
+  ChatServer server(with());
+  Json answer = slow_answer(40, 5);
+  const std::string text = text_of(answer);
+  answer["times"] = 0;
+  server.gemini().script(answer);
+  std::vector<Visitor> visitors;
+  std::vector<std::future<Events>> courses;
+  for (std::uint32_t i = 0; i < kVisitors; ++i) visitors.push_back({server.new_session()});
+  for (std::uint32_t i = 0; i < kVisitors; ++i) {
+    courses.push_back(std::async(std::launch::async, [&, i] {
+      std::mt19937 random(seed + i);
+      Events all;
+      while (all.empty() || all.back().event != "done") {
+        const std::size_t enough = 1 + random() % 8;
+        const Events part =
+            visitors[i].read(server, all.empty() ? std::nullopt : std::optional(all.back().id),
+                             [&](const Events& events) { return events.size() >= enough; });
+        for (const StreamEvent& event : part) {
+          // Then the whole answer follows: the turn had not begun when the visitor was cut.
+          if (event.event == "session") all.clear();
+          all.push_back(event);
+        }
+        if (part.empty() || part.back().event == "error") break;
+      }
+      return all;
+    }));
+  }
+  for (std::uint32_t i = 0; i < kVisitors; ++i) {
+    const Events all = courses[i].get();
+    REQUIRE(!all.empty());
+    INFO(all.back().data);
+    CHECK(all.back().event == "done");
+    CHECK(joined(all) == text);
+    CHECK(server.said(visitors[i].session_id) == Strings{"u:Hi", "b:" + text});
+  }
+  CHECK(server.gemini().stats().calls == kVisitors);
+  CHECK(server.metric("twinchat_streams_resumed_total") > 0);
   CHECK(server.metric("twinchat_resumable_streams") == 0);
   CHECK(server.metric("twinchat_resume_buffer_bytes") == 0);
 }

@@ -1,6 +1,7 @@
 #include "history_window.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -122,6 +123,14 @@ TEST_CASE("Turns that are too many tokens are left out from the oldest on") {
   }
   CHECK(history_window(all, 20, each - 1).empty());
   CHECK(history_window(all, 20, 0).empty());
+}
+
+TEST_CASE("A turn of more tokens than can be counted does not fit, and all before it neither") {
+  std::vector<PastTurn> all = turns(1, 3);
+  all[1] = turn(2, std::numeric_limits<std::int64_t>::max());
+  for (const std::int64_t most : {kPlenty, std::numeric_limits<std::int64_t>::max()}) {
+    CHECK(history_window(all, 10, most).size() == 2);
+  }
 }
 
 TEST_CASE("Where the model counted nothing, answers are estimated") {

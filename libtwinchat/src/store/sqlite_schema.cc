@@ -84,7 +84,8 @@ CREATE TABLE "twinchat_day" (
 // What the lists and searches of Records stand on. `twinchat_index` says up to which rows it goes:
 // what has greater ids is not in it yet and is brought in later, in pauses of the writing, so that
 // a message costs nothing more than it did. What changes or deletes rows that are in it is seen by
-// triggers, whoever does it. twinchat_changed holds the sessions whose row has to be made anew.
+// triggers, whoever does it, and so are rows that come later under lesser ids, as they do when
+// Django loads a dump. twinchat_changed holds the sessions whose row has to be made anew.
 //
 // The search indexes keep no texts and no positions (a third of the space, see
 // tests/benchmarks): who searches looks at the rows that were found.
@@ -149,16 +150,22 @@ CREATE TABLE "twinchat_statistics" (
 // The triggers on the chat tables. None of them names another chat table: Django could then not
 // build that one anew. They go when Django builds such a table anew; then they are made
 // again, and the index with them.
-constexpr int kTriggerCount = 4;
+constexpr int kTriggerCount = 6;
+// Those that there have been from the beginning: while they are there, the index is as it should
+// be.
+constexpr int kOldTriggerCount = 4;
 constexpr char kCountTriggers[] =
-    "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name IN "
-    "('twinchat_details_changed', 'twinchat_session_deleted', 'twinchat_message_changed', "
-    "'twinchat_message_deleted')";
+    "SELECT count(*), total(name NOT LIKE '%_returned') FROM sqlite_master WHERE type = 'trigger' "
+    "AND name IN "
+    "('twinchat_details_changed', 'twinchat_session_deleted', 'twinchat_session_returned', "
+    "'twinchat_message_changed', 'twinchat_message_deleted', 'twinchat_message_returned')";
 constexpr char kCreateTriggers[] = R"sql(
 DROP TRIGGER IF EXISTS "twinchat_details_changed";
 DROP TRIGGER IF EXISTS "twinchat_session_deleted";
+DROP TRIGGER IF EXISTS "twinchat_session_returned";
 DROP TRIGGER IF EXISTS "twinchat_message_changed";
 DROP TRIGGER IF EXISTS "twinchat_message_deleted";
+DROP TRIGGER IF EXISTS "twinchat_message_returned";
 CREATE TRIGGER "twinchat_details_changed"
 AFTER UPDATE OF "session_id", "user_name", "user_email", "user_phone" ON "chat_chatsession"
 WHEN old."user_name" IS NOT new."user_name" OR old."user_email" IS NOT new."user_email"
@@ -170,14 +177,23 @@ CREATE TRIGGER "twinchat_session_deleted" AFTER DELETE ON "chat_chatsession" BEG
   DELETE FROM "twinchat_session" WHERE "id" = old."id";
   DELETE FROM "twinchat_changed" WHERE "id" = old."id";
 END;
+CREATE TRIGGER "twinchat_session_returned" AFTER INSERT ON "chat_chatsession"
+WHEN new."id" <= (SELECT "last_session" FROM "twinchat_index")
+BEGIN
+  INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (new."id");
+END;
 CREATE TRIGGER "twinchat_message_changed"
 AFTER UPDATE OF "id", "content", "session_id" ON "chat_message"
-WHEN old."id" <= (SELECT "last_message" FROM "twinchat_index") AND (old."content" <> new."content"
-  OR old."session_id" <> new."session_id" OR old."id" <> new."id")
+WHEN min(old."id", new."id") <= (SELECT "last_message" FROM "twinchat_index")
+  AND (old."content" <> new."content" OR old."session_id" <> new."session_id"
+    OR old."id" <> new."id")
 BEGIN
   INSERT INTO "twinchat_message_search" ("twinchat_message_search", "rowid", "text")
-    VALUES ('delete', old."id", old."content");
-  INSERT INTO "twinchat_message_search" ("rowid", "text") VALUES (new."id", new."content");
+    SELECT 'delete', old."id", old."content" FROM "twinchat_index" WHERE old."id" <= "last_message";
+  INSERT INTO "twinchat_message_search" ("rowid", "text")
+    SELECT new."id", new."content" FROM "twinchat_index" WHERE new."id" <= "last_message";
+  UPDATE "twinchat_index" SET "messages" = "messages" + (new."id" <= "last_message")
+    - (old."id" <= "last_message") WHERE old."id" <> new."id";
   INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (old."session_id"), (new."session_id");
 END;
 CREATE TRIGGER "twinchat_message_deleted" AFTER DELETE ON "chat_message"
@@ -187,6 +203,13 @@ BEGIN
     VALUES ('delete', old."id", old."content");
   UPDATE "twinchat_index" SET "messages" = "messages" - 1;
   INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (old."session_id");
+END;
+CREATE TRIGGER "twinchat_message_returned" AFTER INSERT ON "chat_message"
+WHEN new."id" <= (SELECT "last_message" FROM "twinchat_index")
+BEGIN
+  INSERT INTO "twinchat_message_search" ("rowid", "text") VALUES (new."id", new."content");
+  UPDATE "twinchat_index" SET "messages" = "messages" + 1;
+  INSERT OR IGNORE INTO "twinchat_changed" ("id") VALUES (new."session_id");
 END;
 )sql";
 constexpr char kEmptyIndex[] = R"sql(
@@ -594,8 +617,13 @@ bool has_triggers(Connection& connection) {
 }
 
 void make_index_anew(Connection& connection) {
+  bool followed = false;
+  {
+    Query query(connection, kCountTriggers);
+    followed = query.step() && query.integer(1) == kOldTriggerCount;
+  }
   connection.exec(kCreateTriggers);
-  connection.exec(kEmptyIndex);
+  if (!followed) connection.exec(kEmptyIndex);
 }
 
 bool has_users(Connection& connection) {

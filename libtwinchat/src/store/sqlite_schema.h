@@ -24,7 +24,8 @@ SchemaState inspect(Connection& connection);
 // builds anew.
 bool has_triggers(Connection& connection);
 
-// Makes them, and an empty index. In the caller's transaction.
+// Makes them, and an empty index where changes may have gone unseen: not where those alone are
+// missing that earlier versions did not have. In the caller's transaction.
 void make_index_anew(Connection& connection);
 
 // Whether there is a table of Django's users, and the tables of their permissions with it.
