@@ -29,7 +29,7 @@ RUN_PACKAGES  := g++ cmake ninja-build pkg-config libcpp-httplib-dev nlohmann-js
                  libcli11-dev libspdlog-dev prometheus-cpp-dev \
                  $(if $(shell command -v npm),,nodejs npm)
 PYTHON_PACKAGES := python3-dev pybind11-dev
-DEB_PACKAGES  := debhelper dh-python dpkg-dev fakeroot lintian
+DEB_PACKAGES  := build-essential debhelper dh-python dpkg-dev fakeroot lintian
 DOCS_PACKAGES := doxygen python3
 TEST_PACKAGES := catch2 chromium curl fonts-lohit-deva python3-django python3-psycopg2 postgresql pgbouncer haproxy openssl clang libclang-rt-14-dev nghttp2-proxy \
                  libedit-dev python3-pytest python3-mypy $(DOCS_PACKAGES) $(PYTHON_PACKAGES) \

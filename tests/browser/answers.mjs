@@ -7,7 +7,8 @@ const written = new Set();
 const max_body = 256 * 1024;
 
 async function record(response) {
-  const headers = await response.allHeaders();
+  // As the page sees them: of an answer that is still right in the browser's cache, the kept ones.
+  const headers = response.headers();
   // Every answer of twinchat-server has an id; those of other servers and of the tests have none.
   if (!('x-request-id' in headers)) return;
   const { 'x-request-id': id, date, ...lasting } = headers;

@@ -3,7 +3,7 @@
 //
 //   store_writer write URL THREADS NAME   whole turns in session NAME on so many threads, for ever
 //   store_writer pending URL              one pending turn in session "pending" under the key
-//   "key"
+//                                         "key"; says "opening" before it opens the store
 
 #include <unistd.h>
 
@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (args.size() == 2 && args[0] == "pending") {
+    say("opening");
     const auto store = open_store(args[1]);
     NewTurn turn = new_turn("pending", "hello");
     turn.create_session = true;

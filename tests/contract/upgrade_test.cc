@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <thread>
@@ -103,6 +105,22 @@ TEST_CASE("An upgrade that is killed goes on from where it was, with nothing los
   const int newest = newest_version();
   const TempDir folder;
   const auto file = folder / "chat.db";
+  // How long the longest upgrade takes here, so that some kills hit it on any machine.
+  const auto writer = [&] {
+    auto upgrading = std::make_unique<Process>(
+        Strings{TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
+    REQUIRE(upgrading->wait_for_line("opening"));
+    return upgrading;
+  };
+  load_fixture(kFixtureVersions[0], file);
+  std::chrono::steady_clock::duration whole{};
+  {
+    const auto upgrading = writer();
+    const auto opening = std::chrono::steady_clock::now();
+    REQUIRE(upgrading->wait_for_line("pending"));
+    whole = std::chrono::steady_clock::now() - opening;
+  }
+  std::uniform_int_distribution<std::int64_t> moment(0, 2 * whole.count());
   std::map<int, int> left_at;
   int upgraded = 0;
   for (int round = 0; round < 16; ++round) {
@@ -110,10 +128,10 @@ TEST_CASE("An upgrade that is killed goes on from where it was, with nothing los
     load_fixture(version, file);
     const auto before = contents(file);
     {
-      Process upgrading({TWINCHAT_STORE_WRITER, "pending", "sqlite:///" + file.string()});
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 80'000));
-      upgrading.kill();
-      upgrading.wait_exit();
+      const auto upgrading = writer();
+      std::this_thread::sleep_for(std::chrono::steady_clock::duration(moment(random)));
+      upgrading->kill();
+      upgrading->wait_exit();
     }
     const int left = verify_sqlite(file).schema_version;
     CAPTURE(round, version, left);

@@ -82,6 +82,25 @@ test('promtool takes the alerts, where it is installed', (context) => {
   return undefined;
 });
 
+test('Caddy compresses answers by matchers that it has, and no stream', () => {
+  const [, matchers] = /\n\t\tmatch \{\n([^}]*)\}/.exec(read('Caddyfile'));
+  const lines = matchers.trim().split(/\n\s*/).filter((line) => !line.startsWith('#'));
+  for (const line of lines) assert.match(line, /^header Content-Type [a-z]+\/[a-z+]+\*$/);
+  assert.ok(lines.length > 0);
+  assert.ok(!matchers.includes('text/event-stream'));
+});
+
+test('Caddy takes the Caddyfile, where it is installed', (context) => {
+  try {
+    execFileSync('caddy', ['validate', '--adapter', 'caddyfile', '--config', join(FILES, 'Caddyfile')],
+      { stdio: 'pipe', env: { ...process.env, SITE: 'chat.localhost' } });
+  } catch (error) {
+    if (error.code === 'ENOENT') return context.skip('no caddy');
+    throw error;
+  }
+  return undefined;
+});
+
 test('Every panel of the dashboard asks for what the server exports', () => {
   const dashboard = JSON.parse(read('dashboard.json'));
   const seen = new Set();
@@ -133,6 +152,21 @@ test('compose.yaml is one by the specification, and joins what it names', () => 
   assert.equal(compose.services.server.ports, undefined);
   assert.equal(compose.services.server.environment.TRUSTED_PROXIES,
     compose.services.proxy.networks.front.ipv4_address);
+});
+
+test('Commands beside the service are told to run as its unit does', () => {
+  const unit = read('../../cmake/debian/twinchat-server.service').split('\n');
+  const texts = [read('README.md'), read('../twinchat-server.8.in').replaceAll('\\-', '-')];
+  for (const text of texts) {
+    const [, command] = /^ *(systemd-run --pty[^"]*?)("\$@"|twinchat-server createsuperuser)/m.exec(text);
+    const properties = [...command.matchAll(/ -p (\w+=\S+)/g)].map(([, property]) => property);
+    // The name that systemd gives the user of a unit that names none.
+    assert.ok(properties.includes('User=twinchat-server'));
+    const others = properties.filter((property) => !property.startsWith('User='));
+    for (const property of others) assert.ok(unit.includes(property), property);
+    assert.deepEqual(others.map((property) => property.split('=')[0]), ['DynamicUser',
+      'StateDirectory', 'StateDirectoryMode', 'UMask', 'WorkingDirectory', 'EnvironmentFile']);
+  }
 });
 
 test('What compose.yaml and the Dockerfile set, the server knows', () => {

@@ -105,7 +105,7 @@ HttpResponse ChatServer::ask(const std::string& session_id, const std::string& t
 
 Json ChatServer::session(const std::string& session_id) const {
   const HttpResponse response = get("/api/chat/sessions/get_session/?session_id=" + session_id);
-  REQUIRE(response.status == 200);
+  if (response.status != 200) throw std::runtime_error("no session:\n" + response.body);
   return json_of(response);
 }
 
@@ -151,7 +151,7 @@ std::vector<StreamEvent> events_of(std::string_view body) {
   std::vector<StreamEvent> events;
   while (!body.empty()) {
     const std::size_t end = body.find("\n\n");
-    REQUIRE(end != std::string_view::npos);
+    if (end == std::string_view::npos) throw std::runtime_error("an event without its end");
     std::string_view block = body.substr(0, end + 1);
     body.remove_prefix(end + 2);
     if (block.starts_with(':')) continue;
@@ -163,9 +163,10 @@ std::vector<StreamEvent> events_of(std::string_view body) {
         event.id = line.substr(4);
       } else if (line.starts_with("event: ")) {
         event.event = line.substr(7);
-      } else {
-        REQUIRE(line.starts_with("data: "));
+      } else if (line.starts_with("data: ")) {
         event.data = Json::parse(line.substr(6));
+      } else {
+        throw std::runtime_error("no line of an event: " + line);
       }
     }
     events.push_back(std::move(event));
@@ -174,7 +175,10 @@ std::vector<StreamEvent> events_of(std::string_view body) {
 }
 
 Json json_of(const HttpResponse& response) {
-  CHECK(response.header("content-type") == "application/json");
+  if (response.header("content-type") != "application/json") {
+    throw std::runtime_error("no JSON, status " + std::to_string(response.status) + ":\n" +
+                             response.body);
+  }
   return Json::parse(response.body);
 }
 

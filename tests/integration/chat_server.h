@@ -45,7 +45,8 @@ struct ChatServerOptions {
 // tests it is one of PostgreSQL, reached through pgbouncer in transaction mode. (Tests that are run
 // over both have the tag [storage].)
 //
-// Thread safety: the const functions may be called from any thread.
+// Thread safety: the const functions may be called from any thread. As events_of() and json_of()
+// they throw where a test would make an assertion: Catch allows those to one thread at a time.
 class ChatServer {
  public:
   // Throws std::runtime_error with the log when the server does not come up.
@@ -119,11 +120,10 @@ struct StreamEvent {
   Json data;
 };
 
-// The events in `body`; comments are left out. Anything that is not an event of ours fails the
-// test.
+// The events in `body`; comments are left out. Throws for what is not an event of ours.
 std::vector<StreamEvent> events_of(std::string_view body);
 
-// The body of an answer.
+// The body of an answer, which throws if it is not JSON.
 Json json_of(const HttpResponse& response);
 
 }  // namespace twinchat::testing

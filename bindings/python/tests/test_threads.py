@@ -158,7 +158,7 @@ def ask():
     try:
         model.generate(request, twinchat.CallOptions())
     except twinchat.Cancelled:
-        print("cancelled", flush=True)
+        pass  # Python itself dies when a thread writes to stdout while the interpreter ends.
 threading.Thread(target=ask, daemon=True).start()
 time.sleep(0.2)
 """,

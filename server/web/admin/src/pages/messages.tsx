@@ -1,14 +1,23 @@
 import { useEffect, useState } from "preact/hooks";
 import { counted, formatNumber, withDirectionsShown } from "../../../shared/format.ts";
-import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
+import { can, get, patch, post, remove } from "../api/client.ts";
 import type { FullMessage, FullSession, Message, MessageFacets } from "../api/types.ts";
-import { flash, navigateWith } from "../messages.ts";
+import { navigateWith } from "../messages.ts";
 import { href, lastSeen, navigate, useUrl, withQuery } from "../router.ts";
 import { ButtonLink, Confirm, LoadedPart, Page, Said, Time, Yes } from "../ui/basics.tsx";
 import { useBulkDelete } from "../ui/bulk_delete.ts";
-import { Conflict } from "../ui/conflict.tsx";
 import { useData } from "../ui/data.ts";
-import { Check, draftBase, Field, Restored, Shown, useDraft, useSubmit } from "../ui/form.tsx";
+import { Conflict, useEditing } from "../ui/editing.tsx";
+import {
+  Check,
+  Field,
+  Restored,
+  SaveButtons,
+  SaveForm,
+  Shown,
+  useDraft,
+  useSubmit,
+} from "../ui/form.tsx";
 import {
   Bulk,
   type Column,
@@ -254,54 +263,26 @@ export function MessageDetails({ id }: { id: string }) {
 }
 
 function ChangeMessage({ message: loaded }: { message: FullMessage }) {
-  const key = `message ${loaded.id}`;
-  const [message, setMessage] = useState(
-    () => draftBase<{ base: FullMessage }>(key)?.base ?? loaded,
-  );
-  const draft = useDraft(key, { ...formOf(message), base: message });
-  const submit = useSubmit();
-  const [clash, setClash] = useState<{ mine: Form; theirs: FullMessage } | null>(null);
+  const editing = useEditing<FullMessage, Form>({
+    key: `message ${loaded.id}`,
+    loaded,
+    formOf,
+    send: ({ content, is_bot }, { version }) =>
+      patch<FullMessage>(`messages/${loaded.id}/`, { content, is_bot: is_bot === "Bot", version }),
+    said: ({ id }) => `Message ${id} was changed.`,
+    list: "/messages/",
+  });
+  const { row: message, form, errors, set } = editing;
   const [asking, setAsking] = useState(false);
   const editable = can("chat.change_message");
-
-  const take = (now: FullMessage) => {
-    setMessage(now);
-    draft.reset({ ...formOf(now), base: now });
+  const erase = () => {
+    setAsking(false);
+    editing.remove(() => remove(`messages/${loaded.id}/`), `Message ${loaded.id} was deleted.`);
   };
 
-  const save = (form: Form, base: FullMessage, stay: boolean) =>
-    submit.run(async () => {
-      try {
-        const saved = await patch<FullMessage>(`messages/${loaded.id}/`, {
-          content: form.content,
-          is_bot: form.is_bot === "Bot",
-          version: base.version,
-        });
-        setClash(null);
-        take(saved);
-        const text = `Message ${saved.id} was changed.`;
-        if (stay) flash("success", `${text} You may edit it again below.`);
-        else navigateWith("/messages/", "success", text);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.code !== "changed") {
-          setClash(null);
-          throw error;
-        }
-        setClash({ mine: form, theirs: error.body["current"] as FullMessage });
-      }
-    });
-
-  const form: Form = { content: draft.values.content, is_bot: draft.values.is_bot };
   return (
-    <form
-      class="form"
-      aria-label="Message"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save(form, message, event.submitter?.getAttribute("name") === "continue");
-      }}
-    >
-      <Restored draft={draft} discard={() => take(loaded)} />
+    <SaveForm label="Message" onSave={editing.save}>
+      <Restored draft={editing.draft} discard={editing.discard} />
       {editable ? (
         <>
           <Field
@@ -309,14 +290,14 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
             name="content"
             rows={10}
             value={form.content}
-            errors={submit.errors}
-            onInput={(content) => draft.set({ content })}
+            errors={errors}
+            onInput={(content) => set({ content })}
           />
           <Check
             label="Is bot"
             name="is_bot"
             checked={form.is_bot === "Bot"}
-            onChange={(is_bot) => draft.set({ is_bot: is_bot ? "Bot" : "Visitor" })}
+            onChange={(is_bot) => set({ is_bot: is_bot ? "Bot" : "Visitor" })}
           />
         </>
       ) : (
@@ -344,16 +325,7 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
         <Time at={message.created_at} />
       </Shown>
       <div class="buttons">
-        {editable && (
-          <>
-            <button type="submit" name="save" class="primary" disabled={submit.busy}>
-              Save
-            </button>
-            <button type="submit" name="continue" disabled={submit.busy}>
-              Save and continue editing
-            </button>
-          </>
-        )}
+        {editable && <SaveButtons busy={editing.busy} />}
         {can("chat.delete_message") && (
           <button type="button" class="danger end" onClick={() => setAsking(true)}>
             Delete
@@ -364,16 +336,9 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
         <Confirm
           title="Delete this message?"
           action="Yes, delete it"
-          busy={submit.busy}
+          busy={editing.busy}
           onClose={() => setAsking(false)}
-          onConfirm={() =>
-            void submit.run(async () => {
-              setAsking(false);
-              await remove(`messages/${loaded.id}/`);
-              draft.reset(draft.values);
-              navigateWith("/messages/", "success", `Message ${loaded.id} was deleted.`);
-            })
-          }
+          onConfirm={erase}
         >
           <p>
             It goes for good
@@ -383,30 +348,14 @@ function ChangeMessage({ message: loaded }: { message: FullMessage }) {
           </p>
         </Confirm>
       )}
-      {clash && (
+      {editing.clash && (
         <Conflict
           labels={{ content: "Content", is_bot: "Written by" }}
-          mine={clash.mine}
-          theirs={formOf(clash.theirs)}
-          base={formOf(message)}
-          busy={submit.busy}
-          onSave={(chosen) => void save(chosen, clash.theirs, true)}
-          onKeep={(chosen) => {
-            take(clash.theirs);
-            draft.set(chosen);
-            setClash(null);
-          }}
-          onDiscard={() => {
-            take(clash.theirs);
-            setClash(null);
-            flash(
-              "warning",
-              "Your changes were discarded. The form shows what was saved by somebody else.",
-            );
-          }}
+          clash={editing.clash}
+          busy={editing.busy}
         />
       )}
-    </form>
+    </SaveForm>
   );
 }
 
@@ -421,19 +370,16 @@ export function AddMessage() {
       title="Add message"
       crumbs={[{ text: "Messages", to: "/messages/" }, { text: "Add message" }]}
     >
-      <form
-        class="form"
-        aria-label="New message"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const again = event.submitter?.getAttribute("name") === "continue";
+      <SaveForm
+        label="New message"
+        onSave={(stay) =>
           void submit.run(async () => {
             const made = await post<FullMessage>("messages/", values);
             draft.reset(empty);
             const text = `Message ${made.id} was added.`;
-            navigateWith(again ? `/messages/${made.id}/` : "/messages/", "success", text);
-          });
-        }}
+            navigateWith(stay ? `/messages/${made.id}/` : "/messages/", "success", text);
+          })
+        }
       >
         <Restored draft={draft} discard={() => draft.reset(empty)} />
         <SessionPicker
@@ -459,17 +405,12 @@ export function AddMessage() {
           onChange={(is_bot) => draft.set({ is_bot })}
         />
         <div class="buttons">
-          <button type="submit" name="save" class="primary" disabled={submit.busy}>
-            Save
-          </button>
-          <button type="submit" name="continue" disabled={submit.busy}>
-            Save and continue editing
-          </button>
+          <SaveButtons busy={submit.busy} />
           <button type="button" class="end" onClick={() => navigate(lastSeen("/messages/"))}>
             Cancel
           </button>
         </div>
-      </form>
+      </SaveForm>
     </Page>
   );
 }

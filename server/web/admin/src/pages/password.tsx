@@ -3,16 +3,7 @@ import { login, post } from "../api/client.ts";
 import type { LogIn } from "../api/types.ts";
 import { flash } from "../messages.ts";
 import { Page } from "../ui/basics.tsx";
-import { Field, useSubmit } from "../ui/form.tsx";
-
-export const PasswordHelp = () => (
-  <ul>
-    <li>At least 8 characters.</li>
-    <li>Not too like your other personal data.</li>
-    <li>Not one that is commonly used.</li>
-    <li>Not numbers alone.</li>
-  </ul>
-);
+import { Field, NewPassword, useSubmit } from "../ui/form.tsx";
 
 const empty = { old_password: "", new_password1: "", new_password2: "" };
 
@@ -53,24 +44,12 @@ export function Password() {
           errors={submit.errors}
           onInput={(old_password) => set({ old_password })}
         />
-        <Field
+        <NewPassword
           label="New password"
-          name="new_password1"
-          type="password"
-          autocomplete="new-password"
-          value={values.new_password1}
+          names={["new_password1", "new_password2"]}
+          values={values}
           errors={submit.errors}
-          help={<PasswordHelp />}
-          onInput={(new_password1) => set({ new_password1 })}
-        />
-        <Field
-          label="New password again"
-          name="new_password2"
-          type="password"
-          autocomplete="new-password"
-          value={values.new_password2}
-          errors={submit.errors}
-          onInput={(new_password2) => set({ new_password2 })}
+          set={(name, value) => set({ [name]: value })}
         />
         <div class="buttons">
           <button type="submit" class="primary" disabled={submit.busy}>

@@ -1,9 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { counted, withDirectionsShown } from "../../../shared/format.ts";
-import { ApiError, can, get, patch, post, remove } from "../api/client.ts";
+import { can, get, patch, post, remove } from "../api/client.ts";
 import type { AuditEntry, Consent, Details, FullSession } from "../api/types.ts";
-import { flash, navigateWith } from "../messages.ts";
+import { navigateWith } from "../messages.ts";
 import { href, lastSeen, navigate, useUrl } from "../router.ts";
 import { AuditTable } from "../ui/audit.tsx";
 import {
@@ -18,9 +18,9 @@ import {
   Time,
   TimeOr,
 } from "../ui/basics.tsx";
-import { Conflict } from "../ui/conflict.tsx";
 import { type Loaded, useData } from "../ui/data.ts";
-import { draftBase, Field, Restored, Shown, useDraft, useSubmit } from "../ui/form.tsx";
+import { Conflict, useEditing } from "../ui/editing.tsx";
+import { Field, Restored, SaveButtons, SaveForm, Shown, useDraft, useSubmit } from "../ui/form.tsx";
 import { may_delete_sessions, sessionPath } from "./sessions.tsx";
 
 type Form = { user_name: string; user_email: string; user_phone: string };
@@ -145,95 +145,53 @@ function Consents({ consents }: { consents: Consent[] }) {
   );
 }
 
-interface Clash {
-  mine: Form;
-  theirs: FullSession;
-}
-
 function ChangeForm({ session: loaded }: { session: FullSession }) {
-  const key = `session ${loaded.session_id}`;
-  // What the form was filled from; a draft goes on from what it was begun with, so that what others
-  // saved meanwhile is told.
-  const [session, setSession] = useState(() => draftBase<FullSession & Form>(key) ?? loaded);
-  const draft = useDraft<FullSession & Form>(key, { ...session, ...formOf(session) });
-  const submit = useSubmit();
-  const [clash, setClash] = useState<Clash | null>(null);
+  const path = `sessions/${encodeURIComponent(loaded.session_id)}/`;
+  const titled = (session: FullSession) => `The session of ${titleOf(session, session.session_id)}`;
+  const editing = useEditing<FullSession, Form>({
+    key: `session ${loaded.session_id}`,
+    loaded,
+    formOf,
+    send: (form, base) =>
+      patch<FullSession>(path, { ...changesOf(form, base), version: base.version }),
+    said: (saved) => `${titled(saved)} was changed.`,
+    list: "/sessions/",
+  });
+  const { row: session, form, errors, set } = editing;
   const [asking, setAsking] = useState(false);
   const editable = can("chat.change_chatsession");
-  const path = `sessions/${encodeURIComponent(loaded.session_id)}/`;
-
-  const take = (now: FullSession) => {
-    setSession(now);
-    draft.reset({ ...now, ...formOf(now) });
+  const erase = () => {
+    setAsking(false);
+    const messages = counted(session.message_count, "message");
+    editing.remove(() => remove(path), `${titled(session)} was deleted, with ${messages}.`);
   };
 
-  const save = (form: Form, base: FullSession, stay: boolean) =>
-    submit.run(async () => {
-      try {
-        const saved = await patch<FullSession>(path, {
-          ...changesOf(form, base),
-          version: base.version,
-        });
-        setClash(null);
-        take(saved);
-        const text = `The session of ${titleOf(saved, saved.session_id)} was changed.`;
-        if (stay) flash("success", `${text} You may edit it again below.`);
-        else navigateWith("/sessions/", "success", text);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.code !== "changed") {
-          setClash(null);
-          throw error;
-        }
-        setClash({ mine: form, theirs: error.body["current"] as FullSession });
-      }
-    });
-
-  const erase = () =>
-    submit.run(async () => {
-      setAsking(false);
-      await remove(path);
-      draft.reset(draft.values);
-      navigateWith(
-        "/sessions/",
-        "success",
-        `The session of ${titleOf(session, session.session_id)} was deleted, with ${counted(session.message_count, "message")}.`,
-      );
-    });
-
-  const form: Form = formOf(draft.values);
   return (
-    <form
-      class="form"
-      aria-label="Session"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save(form, session, event.submitter?.getAttribute("name") === "continue");
-      }}
-    >
-      <Restored draft={draft} discard={() => take(loaded)} />
+    <SaveForm label="Session" onSave={editing.save}>
+      <Restored draft={editing.draft} discard={editing.discard} />
       {editable ? (
         <>
           <Field
             label="Name"
             name="user_name"
             value={form.user_name}
-            errors={submit.errors}
-            onInput={(user_name) => draft.set({ user_name })}
+            errors={errors}
+            onInput={(user_name) => set({ user_name })}
           />
           <Field
             label="E-mail"
             name="user_email"
             value={form.user_email}
-            errors={submit.errors}
-            onInput={(user_email) => draft.set({ user_email })}
+            errors={errors}
+            onInput={(user_email) => set({ user_email })}
           />
           <Field
             label="Phone"
             name="user_phone"
             type="tel"
             value={form.user_phone}
-            errors={submit.errors}
-            onInput={(user_phone) => draft.set({ user_phone })}
+            errors={errors}
+            onInput={(user_phone) => set({ user_phone })}
           />
         </>
       ) : (
@@ -264,16 +222,7 @@ function ChangeForm({ session: loaded }: { session: FullSession }) {
         )}
       </Shown>
       <div class="buttons">
-        {editable && (
-          <>
-            <button type="submit" name="save" class="primary" disabled={submit.busy}>
-              Save
-            </button>
-            <button type="submit" name="continue" disabled={submit.busy}>
-              Save and continue editing
-            </button>
-          </>
-        )}
+        {editable && <SaveButtons busy={editing.busy} />}
         {can("chat.view_message") && may_delete_sessions() && (
           <ButtonLink to={`/person/?session_id=${encodeURIComponent(session.session_id)}`}>
             This person's data
@@ -289,8 +238,8 @@ function ChangeForm({ session: loaded }: { session: FullSession }) {
         <Confirm
           title="Delete this session?"
           action="Yes, delete it"
-          busy={submit.busy}
-          onConfirm={() => void erase()}
+          busy={editing.busy}
+          onConfirm={erase}
           onClose={() => setAsking(false)}
         >
           <p>
@@ -303,31 +252,8 @@ function ChangeForm({ session: loaded }: { session: FullSession }) {
           </ul>
         </Confirm>
       )}
-      {clash && (
-        <Conflict
-          labels={form_labels}
-          mine={clash.mine}
-          theirs={formOf(clash.theirs)}
-          base={formOf(session)}
-          busy={submit.busy}
-          onSave={(form) => void save(form, clash.theirs, true)}
-          onKeep={(form) => {
-            setSession(clash.theirs);
-            draft.reset({ ...clash.theirs, ...formOf(clash.theirs) });
-            draft.set(form);
-            setClash(null);
-          }}
-          onDiscard={() => {
-            take(clash.theirs);
-            setClash(null);
-            flash(
-              "warning",
-              "Your changes were discarded. The form shows what was saved by somebody else.",
-            );
-          }}
-        />
-      )}
-    </form>
+      {editing.clash && <Conflict labels={form_labels} clash={editing.clash} busy={editing.busy} />}
+    </SaveForm>
   );
 }
 
@@ -340,20 +266,16 @@ export function AddSession() {
       title="Add session"
       crumbs={[{ text: "Chat sessions", to: "/sessions/" }, { text: "Add session" }]}
     >
-      <form
-        class="form"
-        aria-label="New session"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const button = event.submitter?.getAttribute("name");
+      <SaveForm
+        label="New session"
+        onSave={(stay) =>
           void submit.run(async () => {
             const made = await post<FullSession>("sessions/", changesOf(draft.values, null));
             draft.reset(empty);
             const text = `The session of ${titleOf(made, made.session_id)} was added.`;
-            if (button === "continue") navigateWith(sessionPath(made.session_id), "success", text);
-            else navigateWith("/sessions/", "success", text);
-          });
-        }}
+            navigateWith(stay ? sessionPath(made.session_id) : "/sessions/", "success", text);
+          })
+        }
       >
         <Restored draft={draft} discard={() => draft.reset(empty)} />
         <p class="help">All fields are optional. The server makes the session's id.</p>
@@ -380,17 +302,12 @@ export function AddSession() {
           onInput={(user_phone) => draft.set({ user_phone })}
         />
         <div class="buttons">
-          <button type="submit" name="save" class="primary" disabled={submit.busy}>
-            Save
-          </button>
-          <button type="submit" name="continue" disabled={submit.busy}>
-            Save and continue editing
-          </button>
+          <SaveButtons busy={submit.busy} />
           <button type="button" class="end" onClick={() => navigate(lastSeen("/sessions/"))}>
             Cancel
           </button>
         </div>
-      </form>
+      </SaveForm>
     </Page>
   );
 }

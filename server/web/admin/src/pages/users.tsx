@@ -15,9 +15,18 @@ import {
   Yes,
 } from "../ui/basics.tsx";
 import { useData } from "../ui/data.ts";
-import { Check, Field, Restored, Shown, useDraft, useSubmit } from "../ui/form.tsx";
+import {
+  Check,
+  Field,
+  NewPassword,
+  Restored,
+  SaveButtons,
+  SaveForm,
+  Shown,
+  useDraft,
+  useSubmit,
+} from "../ui/form.tsx";
 import { type Column, listQuery, Pager, Search, Table, useList } from "../ui/list.tsx";
-import { PasswordHelp } from "./password.tsx";
 
 const columns: Column<User>[] = [
   {
@@ -169,18 +178,15 @@ export function AddUser() {
   const set = (changes: Partial<typeof new_user>) => setValues({ ...values, ...changes });
   return (
     <Page title="Add user" crumbs={[{ text: "Users", to: "/users/" }, { text: "Add user" }]}>
-      <form
-        class="form"
-        aria-label="New user"
-        onSubmit={(event) => {
-          event.preventDefault();
-          const stay = event.submitter?.getAttribute("name") === "continue";
+      <SaveForm
+        label="New user"
+        onSave={(stay) =>
           void submit.run(async () => {
             const made = await post<User>("users/", values);
             const text = `The user ${made.username} was added.`;
             navigateWith(stay ? `/users/${made.id}/` : "/users/", "success", text);
-          });
-        }}
+          })
+        }
       >
         <Field
           label="User name"
@@ -197,38 +203,21 @@ export function AddUser() {
           errors={submit.errors}
           onInput={(email) => set({ email })}
         />
-        <Field
+        <NewPassword
           label="Password"
-          name="password1"
-          type="password"
-          autocomplete="new-password"
-          value={values.password1}
+          names={["password1", "password2"]}
+          values={values}
           errors={submit.errors}
-          help={<PasswordHelp />}
-          onInput={(password1) => set({ password1 })}
-        />
-        <Field
-          label="Password again"
-          name="password2"
-          type="password"
-          autocomplete="new-password"
-          value={values.password2}
-          errors={submit.errors}
-          onInput={(password2) => set({ password2 })}
+          set={(name, value) => set({ [name]: value })}
         />
         <Rights values={values} set={set} />
         <div class="buttons">
-          <button type="submit" name="save" class="primary" disabled={submit.busy}>
-            Save
-          </button>
-          <button type="submit" name="continue" disabled={submit.busy}>
-            Save and continue editing
-          </button>
+          <SaveButtons busy={submit.busy} />
           <button type="button" class="end" onClick={() => navigate(lastSeen("/users/"))}>
             Cancel
           </button>
         </div>
-      </form>
+      </SaveForm>
     </Page>
   );
 }
@@ -270,12 +259,9 @@ function ChangeUser({ user, onSaved }: { user: User; onSaved: (user: User) => vo
   const { values, set } = draft;
   const oneself = login.get()?.user?.id === user.id;
   return (
-    <form
-      class="form"
-      aria-label="User"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const stay = event.submitter?.getAttribute("name") === "continue";
+    <SaveForm
+      label="User"
+      onSave={(stay) =>
         void submit.run(async () => {
           const saved = await patch<User>(`users/${user.id}/`, values);
           draft.reset(formOf(saved));
@@ -283,8 +269,8 @@ function ChangeUser({ user, onSaved }: { user: User; onSaved: (user: User) => vo
           if (!stay) return navigateWith("/users/", "success", text);
           onSaved(saved);
           flash("success", `${text} You may edit it again below.`);
-        });
-      }}
+        })
+      }
     >
       <Restored draft={draft} discard={() => draft.reset(formOf(user))} />
       <Field
@@ -340,12 +326,7 @@ function ChangeUser({ user, onSaved }: { user: User; onSaved: (user: User) => vo
         <Time at={user.date_joined} />
       </Shown>
       <div class="buttons">
-        <button type="submit" name="save" class="primary" disabled={submit.busy}>
-          Save
-        </button>
-        <button type="submit" name="continue" disabled={submit.busy}>
-          Save and continue editing
-        </button>
+        <SaveButtons busy={submit.busy} />
         {!oneself && (
           <button type="button" class="danger end" onClick={() => setAsking(true)}>
             Delete
@@ -373,7 +354,7 @@ function ChangeUser({ user, onSaved }: { user: User; onSaved: (user: User) => vo
           </p>
         </Confirm>
       )}
-    </form>
+    </SaveForm>
   );
 }
 
@@ -395,24 +376,12 @@ function SetPassword({ user }: { user: User }) {
     >
       <h2>Set password</h2>
       <p class="help">Passwords are kept as hashes: there is no way to see one.</p>
-      <Field
+      <NewPassword
         label="New password"
-        name="password1"
-        type="password"
-        autocomplete="new-password"
-        value={values.password1}
+        names={["password1", "password2"]}
+        values={values}
         errors={submit.errors}
-        help={<PasswordHelp />}
-        onInput={(password1) => setValues({ ...values, password1 })}
-      />
-      <Field
-        label="New password again"
-        name="password2"
-        type="password"
-        autocomplete="new-password"
-        value={values.password2}
-        errors={submit.errors}
-        onInput={(password2) => setValues({ ...values, password2 })}
+        set={(name, value) => setValues({ ...values, [name]: value })}
       />
       <div class="buttons">
         <button type="submit" disabled={submit.busy}>

@@ -194,6 +194,75 @@ export function Check({ label, name, checked, onChange, help, disabled }: CheckP
   );
 }
 
+interface SaveFormProps {
+  label: string;
+  // Whether the form is to stay open afterwards.
+  onSave: (stay: boolean) => void;
+  children: ComponentChildren;
+}
+
+// A form whose buttons are SaveButtons.
+export const SaveForm = ({ label, onSave, children }: SaveFormProps) => (
+  <form
+    class="form"
+    aria-label={label}
+    onSubmit={(event) => {
+      event.preventDefault();
+      onSave(event.submitter?.getAttribute("name") === "continue");
+    }}
+  >
+    {children}
+  </form>
+);
+
+export const SaveButtons = ({ busy }: { busy: boolean }) => (
+  <>
+    <button type="submit" name="save" class="primary" disabled={busy}>
+      Save
+    </button>
+    <button type="submit" name="continue" disabled={busy}>
+      Save and continue editing
+    </button>
+  </>
+);
+
+interface NewPasswordProps<N extends string> {
+  label: string;
+  // The fields of the password and of its repetition.
+  names: readonly [N, N];
+  values: Record<N, string>;
+  errors: FieldErrors;
+  set: (name: N, value: string) => void;
+}
+
+// A password that is chosen, twice.
+export const NewPassword = <N extends string>(props: NewPasswordProps<N>) => (
+  <>
+    {props.names.map((name, at) => (
+      <Field
+        key={name}
+        label={at === 0 ? props.label : `${props.label} again`}
+        name={name}
+        type="password"
+        autocomplete="new-password"
+        value={props.values[name]}
+        errors={props.errors}
+        help={at === 0 && <PasswordHelp />}
+        onInput={(value) => props.set(name, value)}
+      />
+    ))}
+  </>
+);
+
+const PasswordHelp = () => (
+  <ul>
+    <li>At least 8 characters.</li>
+    <li>Not too like your other personal data.</li>
+    <li>Not one that is commonly used.</li>
+    <li>Not numbers alone.</li>
+  </ul>
+);
+
 // A value that is shown and cannot be changed.
 export const Shown = ({ label, children }: { label: string; children: ComponentChildren }) => (
   <div class="field shown">
