@@ -84,7 +84,9 @@ Surroundings look_around(const Settings& settings, const SettingSources& sources
     if (library.name == "SQLite") around.sqlite_version = library.version;
   }
   if (!settings.backup_dir.empty()) {
-    around.newest_backup = BackupFolder(settings.backup_dir).newest();
+    around.newest_backup = BackupFolder(settings.backup_dir)
+                               .newest(std::chrono::floor<std::chrono::microseconds>(
+                                   std::chrono::system_clock::now()));
   }
 
   if (!settings.tls_certificate.empty()) {

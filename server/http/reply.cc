@@ -17,6 +17,7 @@ Reply::~Reply() {
       connection_->abort();
       break;
     case State::kDone:
+    case State::kGone:
       break;
   }
 }
@@ -30,7 +31,7 @@ bool Reply::begin_stream(httplib::Response head) {
   State open = State::kOpen;
   if (!state_.compare_exchange_strong(open, State::kStreaming)) return false;
   if (connection_->begin_stream(std::move(head))) return true;
-  state_.store(State::kDone);
+  state_.store(connection_->closed() ? State::kGone : State::kDone);
   return false;
 }
 

@@ -66,7 +66,8 @@ class Reply {
   void on_close(std::function<void()> function);
 
  private:
-  enum class State { kOpen, kStreaming, kDone };
+  // kGone: the client had left before a stream could begin.
+  enum class State { kOpen, kStreaming, kDone, kGone };
 
   const std::shared_ptr<Connection> connection_;
   std::atomic<State> state_{State::kOpen};

@@ -70,7 +70,7 @@ BackupReport back_up(const std::string& database_url, const BackupOptions& optio
     report.contents = contents_of(found);
     report.problems = std::move(found.problems);
   }
-  if (options.keep) report.removed = folder.keep(*options.keep);
+  if (options.keep) report.removed = folder.keep(*options.keep, now);
   return report;
 }
 

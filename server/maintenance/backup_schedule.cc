@@ -32,11 +32,11 @@ BackupSchedule::~BackupSchedule() {
 }
 
 BackupStats BackupSchedule::stats() const {
-  return {folder_.newest(), failures_};
+  return {folder_.newest(now()), failures_};
 }
 
 std::chrono::milliseconds BackupSchedule::until_due() const {
-  const std::optional<Timestamp> newest = folder_.newest();
+  const std::optional<Timestamp> newest = folder_.newest(now());
   if (!newest) return milliseconds(0);
   return std::chrono::floor<milliseconds>(*newest + plan_.interval - now());
 }

@@ -98,6 +98,36 @@ test('Consent and details are asked step by step before the first answer, checke
   await button(page, 'I agree').waitFor();
 });
 
+test('A consent that was on its way when the visitor started over is asked for again', async () => {
+  const { url } = scene.curious;
+  const { page } = await visitor();
+  await page.goto(`${url}/`);
+  const held = new Promise((resolve) => {
+    void page.route('**/sessions/consent/', resolve, { times: 1 });
+  });
+  const ask = async (text) => {
+    await say(page, text);
+    await page.getByText('I agree to be answered.').waitFor();
+  };
+  await ask('At first');
+  await button(page, 'I agree').click();
+  const name = page.getByLabel('What is your name?');
+  await name.fill('Asha Rao');
+  await name.press('Enter');
+  for (const other of ['phone number', 'e-mail address']) {
+    await page.getByLabel(`What is your ${other}?`).waitFor();
+    await button(page, 'Skip').click();
+  }
+  const consent = await held;
+  await button(page, 'Start over').click();
+  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
+  await shows(page, []);
+  const given = page.waitForResponse('**/sessions/consent/').then((response) => response.finished());
+  await consent.continue();
+  await given;
+  await ask('Anew');
+});
+
 test('Without a consent that is needed nothing is sent, and the message comes back', async () => {
   const { url, way } = scene.curious;
   const { page } = await visitor();

@@ -105,6 +105,32 @@ test('Offline is said, and what was sent goes out when the connection is back', 
   await page.getByText('You are offline').waitFor({ state: 'hidden' });
 });
 
+test('A page that has filled up what it may keep has its visitors answered all the same', async () => {
+  const { programs, url } = scene.silent;
+  const { page } = await visitor();
+  await page.goto(`${url}/`);
+  await log(page).getByText('Hello').waitFor();
+  await page.evaluate(() => {
+    let piece = 'x'.repeat(2 ** 20);
+    for (let n = 0; piece; ++n) {
+      try {
+        localStorage.setItem(`filling ${n}`, piece);
+      } catch {
+        piece = piece.slice(0, piece.length >> 1);
+      }
+    }
+  });
+  await programs.script({ text: 'There is room.' }, { text: 'Still.' });
+  await answered(page, 'Is there room?');
+  await answered(page, 'And now?');
+  await shows(page, [
+    'you: Is there room?',
+    'bot: There is room.',
+    'you: And now?',
+    'bot: Still.',
+  ]);
+});
+
 test('A server that cannot be reached is said, and tried again on request', async () => {
   const { url } = scene.silent;
   const { page } = await visitor();

@@ -160,6 +160,28 @@ test('What a tab has asked for before another one starts over is not shown after
   for (const tab of [page, late]) await shows(tab, ['you: Anew?', 'bot: New.']);
 });
 
+test('Settings that come after another tab has started over bring nothing old with them', async () => {
+  const { programs, url } = scene.silent;
+  const { context, page } = await visitor();
+  await page.goto(`${url}/`);
+  await programs.script({ text: 'Old.' });
+  await answered(page, 'Of old?');
+  const late = await context.newPage();
+  const held = new Promise((resolve) => {
+    void late.route('**/api/chat/widget/', resolve);
+  });
+  const history = late.waitForResponse('**/messages/**').then((response) => response.finished());
+  await late.goto(`${url}/`);
+  const settings = await held;
+  await history;
+  await page.getByRole('button', { name: 'Start over' }).click();
+  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
+  await shows(page, []);
+  await settings.continue();
+  await log(late).getByText('Hello').waitFor();
+  await shows(late, []);
+});
+
 test('A tab that is closed in the middle of an answer leaves it to the other one', async () => {
   const { programs, url } = scene.silent;
   const { context, page } = await visitor();

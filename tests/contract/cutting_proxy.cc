@@ -107,7 +107,7 @@ void CuttingProxy::serve(int client) {
           break;
         }
         swallow = swallow || (commit && takes(Mode::kCutAfter));
-        open = send_all(server, bytes);
+        open = send_all(server, bytes) && !(commit && takes(Mode::kCutSilent));
       } else if (swallow && commit) {
         open = false;
       } else {

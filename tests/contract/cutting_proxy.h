@@ -17,6 +17,7 @@ class CuttingProxy {
     kPass,       // hands everything on
     kCutBefore,  // the next COMMIT never arrives
     kCutAfter,   // the next COMMIT arrives and its answer does not
+    kCutSilent,  // the same, and nobody waits for its answer
     kRefuse,     // nobody gets through
   };
 

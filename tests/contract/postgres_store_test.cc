@@ -3,6 +3,8 @@
 
 #include "twinchat/postgres_store.h"
 
+#include <signal.h>
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -328,6 +330,34 @@ bool waits_for_lock(PostgresClient& admin, int count = 1) {
   });
 }
 
+TEST_CASE("The end of a turn whose commit takes long is found once that is done") {
+  PostgresServer server;
+  PostgresClient admin(server.admin_url());
+  admin.exec("CREATE DATABASE chat OWNER twinchat");
+  CuttingProxy proxy(server.port());
+  const auto store =
+      open_postgres_store(std::string("postgresql://") + kPostgresRole + ":" + kPostgresPassword +
+                          "@127.0.0.1:" + std::to_string(proxy.port()) + "/chat");
+  const BegunTurn begun = store->begin_turn(keyed("one", "hello"));
+  const auto replicate = [&](const std::string& standby) {
+    admin.exec("ALTER SYSTEM SET synchronous_standby_names = '" + standby + "'");
+    admin.exec("SELECT pg_reload_conf()");
+  };
+  // A standby that is not there: the commit is done here, holds its locks and is not answered.
+  replicate("nobody");
+  REQUIRE(eventually([&] { return admin.value("SHOW synchronous_standby_names") == "nobody"; }));
+  proxy.set(CuttingProxy::Mode::kCutSilent);
+  auto finished = std::async(std::launch::async,
+                             [&] { return store->finish_turn(answering(begun.turn.id, "hi")); });
+  PostgresClient watch(server.admin_url("chat"));
+  const bool waits = waits_for_lock(watch);
+  replicate("");
+  CHECK(waits);
+  CHECK(proxy.cuts() == 1);
+  CHECK(finished.get().text() == "hi");
+  CHECK(store->messages("one", {}).size() == 2);
+}
+
 TEST_CASE("A transaction that PostgreSQL gives up in a deadlock is run again") {
   const PostgresDatabase database;
   const auto store = open_postgres_store(database.url());
@@ -378,6 +408,83 @@ TEST_CASE("Who waits too long for a lock, or for a connection, is told so and lo
   other.exec("COMMIT");
   CHECK(store->messages("one", {}).empty());
   CHECK_NOTHROW(store->begin_turn(new_turn("one", "hello")));
+}
+
+TEST_CASE("As many connections are opened as there are who need one at the same moment") {
+  const PostgresDatabase database;
+  const auto store = open_postgres_store(database.url(), {.max_connections = 8});
+  PostgresClient admin(database.admin_url());
+  PostgresClient other(database.admin_url());
+  store->create_session("one", {}, moment());
+  other.exec("BEGIN");
+  other.exec("SELECT 1 FROM chat_chatsession FOR UPDATE");
+  std::vector<std::future<Session>> waiting;
+  for (int i = 0; i < 8; ++i) {
+    waiting.push_back(
+        std::async(std::launch::async, [&] { return store->update_user("one", {}, moment(1)); }));
+  }
+  // None of them gives back its connection, and nobody else comes.
+  const bool all = waits_for_lock(admin, 8);
+  other.exec("COMMIT");
+  CHECK(all);
+  for (auto& update : waiting) CHECK_NOTHROW(update.get());
+}
+
+TEST_CASE("Where the database lets in fewer connections than the pool has, those there are do") {
+  const PostgresDatabase database;
+  PostgresClient admin(database.admin_url());
+  const std::string here =
+      "SELECT 1 + count(*) FROM pg_stat_activity WHERE datname = '" + database.name() + "'";
+  admin.exec("ALTER DATABASE " + database.name() + " CONNECTION LIMIT " + admin.value(here));
+  const auto store = open_postgres_store(database.url(), {.max_connections = 4});
+  store->create_session("one", {}, moment());
+  Writers writers(*store, 4);
+  const auto failed = [&] { return postgres_pool_statistics(*store).failed; };
+  // For longer than anybody waits for a database that is out of reach.
+  const std::uint64_t attempts = failed() + 12;
+  REQUIRE(eventually([&] { return failed() >= attempts; }));
+  CHECK(writers.go_on(50));
+  writers.stop();
+  CHECK(writers.failures() == 0);
+  writers.check_all(*store);
+}
+
+TEST_CASE("A statement that could not be planned at first is planned later") {
+  const PostgresDatabase database;
+  const auto store =
+      open_postgres_store(database.url(), {.max_connections = 1, .lock_timeout = 100ms});
+  store->create_session("one", {}, moment());
+  PostgresClient other(database.admin_url());
+  other.exec("BEGIN");
+  other.exec("LOCK TABLE twinchat_turn IN ACCESS EXCLUSIVE MODE");
+  CHECK(code_of([&] { store->turns("one", 10); }) == ErrorCode::kUnavailable);
+  CHECK(store->messages("one", {}).empty());
+  other.exec("COMMIT");
+  CHECK(store->turns("one", 10).empty());
+}
+
+TEST_CASE("A server that says nothing any more is given up") {
+  PostgresServer server;
+  PostgresClient(server.admin_url()).exec("CREATE DATABASE chat OWNER twinchat");
+  const auto store = open_postgres_store(
+      server.url("chat"),
+      {.pool_timeout = 200ms, .connect_timeout = 200ms, .statement_timeout = 200ms});
+  store->create_session("one", {}, moment());
+  std::vector<pid_t> stopped;
+  for (const std::string& pid :
+       PostgresClient(server.admin_url())
+           .rows("SELECT pid FROM pg_stat_activity WHERE usename = 'twinchat'")) {
+    stopped.push_back(static_cast<pid_t>(std::stol(pid)));
+  }
+  stopped.push_back(server.pid());
+  for (const pid_t pid : stopped) REQUIRE(kill(pid, SIGSTOP) == 0);
+  auto asked =
+      std::async(std::launch::async, [&] { return code_of([&] { store->find_session("one"); }); });
+  const bool given_up = asked.wait_for(30s) == std::future_status::ready;
+  for (const pid_t pid : stopped) kill(pid, SIGCONT);
+  CHECK(given_up);
+  CHECK(asked.get() == ErrorCode::kUnavailable);
+  CHECK(eventually([&] { return !code_of([&] { store->find_session("one"); }); }));
 }
 
 // --- Several servers on one database

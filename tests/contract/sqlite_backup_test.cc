@@ -338,6 +338,11 @@ TEST_CASE("A folder of backups keeps the newest ones, and other files whatever t
   CHECK(backups.entries()[0].file == third);
   CHECK(backups.entries()[1].file == second);
   CHECK(backups.newest() == moment(60'000'000));
+  // One of a clock that was ahead does not stand in the way of others.
+  CHECK(backups.newest(moment(1'000'000)) == moment());
+  CHECK(backups.keep(1, moment(1'000'000)) == std::vector<fs::path>{first});
+  write_bytes(first, "1");
+  CHECK_FALSE(backups.newest(moment(-1)));
   CHECK(backups.keep(2) == std::vector<fs::path>{first});
   CHECK(backups.keep(0) == std::vector<fs::path>{second});
   CHECK(names_in(folder / "backups").size() == 1 + others.size());

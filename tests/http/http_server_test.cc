@@ -398,6 +398,11 @@ TEST_CASE("A client that resets its connection is noticed before the answer") {
   second_reply->on_close([&] { told = true; });
   CHECK(eventually([&] { return told.load(); }));
   CHECK(closed == 1);
+  // Whatever was tried before.
+  told = false;
+  CHECK_FALSE(second_reply->begin_stream(text("")));
+  second_reply->on_close([&] { told = true; });
+  CHECK(eventually([&] { return told.load(); }));
   CHECK(server->stats().client_gone == 2);
 }
 

@@ -128,10 +128,13 @@ class TWINCHAT_EXPORT BackupFolder {
   std::filesystem::path new_name(Timestamp now, const std::string& extension) const;
   // All of them, newest first; empty when there is no folder. kUnavailable when it cannot be read.
   std::vector<Entry> entries() const;
-  // When the newest was begun; nullopt when there is none, or the folder cannot be read.
-  std::optional<Timestamp> newest() const noexcept;
-  // Removes all but the newest `count`, at least one; returns what was removed.
-  std::vector<std::filesystem::path> keep(std::size_t count) const;
+  // When the newest was begun; nullopt when there is none, or the folder cannot be read. One whose
+  // name tells a time after `now` was named by a clock that was wrong, and does not count.
+  std::optional<Timestamp> newest(Timestamp now = Timestamp::max()) const noexcept;
+  // Removes all but the newest `count`, at least one; returns what was removed. Those of a time
+  // after `now` are not counted and stay.
+  std::vector<std::filesystem::path> keep(std::size_t count,
+                                          Timestamp now = Timestamp::max()) const;
 
  private:
   std::filesystem::path folder_;

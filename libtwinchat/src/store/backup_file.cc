@@ -225,18 +225,21 @@ std::vector<BackupFolder::Entry> BackupFolder::entries() const {
   return found;
 }
 
-std::optional<Timestamp> BackupFolder::newest() const noexcept {
+std::optional<Timestamp> BackupFolder::newest(Timestamp now) const noexcept {
   try {
-    const std::vector<Entry> all = entries();
-    return all.empty() ? std::nullopt : std::optional(all.front().begun);
+    for (const Entry& entry : entries()) {
+      if (entry.begun <= now) return entry.begun;
+    }
   } catch (...) {
-    return std::nullopt;
+    // As if there were none.
   }
+  return std::nullopt;
 }
 
-std::vector<std::filesystem::path> BackupFolder::keep(std::size_t count) const {
+std::vector<std::filesystem::path> BackupFolder::keep(std::size_t count, Timestamp now) const {
   std::vector<fs::path> removed;
-  const std::vector<Entry> all = entries();
+  std::vector<Entry> all = entries();
+  std::erase_if(all, [now](const Entry& entry) { return entry.begun > now; });
   for (std::size_t i = std::max<std::size_t>(count, 1); i < all.size(); ++i) {
     std::error_code error;
     if (!fs::remove(all[i].file, error) && error) {

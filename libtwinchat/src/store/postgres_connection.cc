@@ -297,6 +297,7 @@ Connection::Connection(const Target& target, const Limits& limits, bool plain)
     try {
       connect(target, hosts[i], limits, plain);
       keeps_ = is_direct();
+      cancels_ = plain || !keeps_;
       return;
     } catch (const SqlError& error) {
       if (i + 1 == hosts.size()) throw;
@@ -402,16 +403,16 @@ Connection::Result Connection::execute_kept(const char* sql, const Parameters& p
   if (lost_) lose("the connection was lost before");
   PGconn* const connection = connection_.get();
   const int count = static_cast<int>(parameters.values.size());
-  std::string& name = kept_[sql];
-  if (name.empty()) {
-    const std::string made = "twinchat_" + std::to_string(kept_.size());
+  auto kept = kept_.find(sql);
+  if (kept == kept_.end()) {
+    std::string made = "twinchat_" + std::to_string(kept_.size());
     if (PQsendPrepare(connection, made.c_str(), sql, count, parameters.types.data()) != 1) {
       lose("the statement could not be sent");
     }
     receive();
-    name = made;
+    kept = kept_.emplace(sql, std::move(made)).first;
   }
-  if (PQsendQueryPrepared(connection, name.c_str(), count, parameters.values.data(),
+  if (PQsendQueryPrepared(connection, kept->second.c_str(), count, parameters.values.data(),
                           parameters.lengths.data(), parameters.formats.data(), 1) != 1) {
     lose("the statement could not be sent");
   }
@@ -450,7 +451,7 @@ Connection::Result Connection::receive() {
       continue;
     }
     if (!wait(unsent > 0, deadline)) {
-      cancel();
+      if (cancels_) cancel();
       last_sqlstate_ = kTooSlow;
       lose("no answer within the limit of time");
     }

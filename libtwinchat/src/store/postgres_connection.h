@@ -160,6 +160,7 @@ class Connection {
   // Waits until the socket can be read, or also written. False when `deadline` has passed.
   bool wait(bool also_write, Clock::time_point deadline) const;
   [[noreturn]] void lose(const std::string& why);
+  // Waits for whoever it is that answers.
   void cancel() noexcept;
 
   std::unique_ptr<PGconn, CloseConnection> connection_;
@@ -167,7 +168,10 @@ class Connection {
   std::optional<std::chrono::milliseconds> allowed_;  // for the rest of the transaction
   std::string last_sqlstate_;                         // that the server reported
   bool lost_ = false;
-  bool keeps_ = false;                                      // the server's process is ours alone
+  bool keeps_ = false;  // the server's process is ours alone
+  // Nobody else stops a statement that takes too long. PostgreSQL itself, which was asked to, would
+  // not hear this either when it has not.
+  bool cancels_ = false;
   std::unordered_map<const char*, std::string> kept_ = {};  // names of statements that it knows
   Clock::time_point opened_at_ = Clock::now();
 };

@@ -49,10 +49,15 @@ Pool::Lease Pool::checkout() {
       idle_.pop_back();
       ++leased_;
       ++counted_.checkouts;
+      // Those who came together with this one still need theirs.
+      if (waiting_ > 0) wanted_.notify_one();
       return Lease(*this, std::move(member));
     }
     const auto now = Clock::now();
-    const bool hopeless = failing_since_ && now - *failing_since_ >= options_.patience;
+    const auto hopeless_at = [&] {
+      return std::max(*failing_since_, answered_at_) + options_.patience;
+    };
+    const bool hopeless = failing_since_ && now >= hopeless_at();
     // A failure for good from before is not ours: somebody may have mended it.
     const bool refused = failure_ && failure_->is_permanent() && failed_at_ >= begin;
     if (now >= deadline || hopeless || refused) {
@@ -64,8 +69,7 @@ Pool::Lease Pool::checkout() {
     }
     ++waiting_;
     wanted_.notify_one();
-    returned_.wait_until(
-        lock, failing_since_ ? std::min(deadline, *failing_since_ + options_.patience) : deadline);
+    returned_.wait_until(lock, failing_since_ ? std::min(deadline, hopeless_at()) : deadline);
     --waiting_;
   }
 }
@@ -82,7 +86,9 @@ void Pool::give_back(Member member) noexcept {
       // Those that were opened before this one broke are likely broken, too.
       renewed_ = now;
       closed.swap(idle_);
-    } else if (member.connection->opened_at() >= renewed_ && now < member.dies_at) {
+    }
+    if (usable) answered_at_ = now;
+    if (usable && member.connection->opened_at() >= renewed_ && now < member.dies_at) {
       member.idle_since = now;
       idle_.push_back(std::move(member));
       // The one that has been idle for longest is the first.

@@ -21,7 +21,8 @@ struct PoolOptions {
   Limits limits = {};
   // How long a checkout may take, and with it a thread's wait for a connection to come about.
   std::chrono::milliseconds checkout{5'000};
-  // Once connecting has failed for so long, nobody is made to wait for it any more.
+  // Once connecting has failed for so long, and no connection has done its work meanwhile, nobody
+  // is made to wait any more.
   std::chrono::milliseconds patience{2'000};
   // A connection is closed when it is given back and so old, give or take a tenth: so that servers
   // behind one name, and the memory of a server's process, change in time.
@@ -122,6 +123,7 @@ class Pool {
   std::optional<SqlError> failure_;  // of the last attempt to connect
   Clock::time_point failed_at_;      // and when that was
   std::optional<Clock::time_point> failing_since_;
+  Clock::time_point answered_at_ = Clock::time_point::min();  // a connection came back in order
   bool probe_ = false;  // somebody wants to know whether connecting works again
   bool stopping_ = false;
   std::minstd_rand random_{std::random_device{}()};

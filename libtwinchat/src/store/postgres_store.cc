@@ -464,6 +464,8 @@ class PostgresStore final : public Store {
                      std::int64_t& answer) {
     Turn turn;
     std::int64_t session = 0;
+    // A statement that had to wait has read the turn as it was before.
+    if (in_doubt) Query(connection, Kept{kLockTurn}).bind(finished.turn_id).step();
     {
       Query query(connection, Kept{kLockTurn});
       query.bind(finished.turn_id);

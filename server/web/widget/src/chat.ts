@@ -351,13 +351,15 @@ export class Chat {
 
   private async begin(): Promise<boolean> {
     this.say("loading");
+    const { round } = this;
     try {
       const [settings, history] = await Promise.all([
         this.settings ?? this.api.settings(),
         this.history(),
       ]);
       this.settings = settings;
-      this.items = history;
+      // Another tab may have started over meanwhile.
+      this.items = round === this.round ? history : await this.history();
       this.say(undefined);
       this.watcher.listed();
     } catch {
@@ -565,6 +567,9 @@ export class Chat {
     const { consent } = this.saved;
     if (consent && !consent.at && this.settings?.consent) {
       const { given_at } = await this.api.consent(session, consent.version, consent.language);
+      // Another conversation has a consent of its own.
+      this.refresh();
+      if (this.saved.session !== session) throw new ApiError(0);
       this.keep({ consent: { ...consent, at: given_at } });
     }
     const details = this.filled();

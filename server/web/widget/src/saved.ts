@@ -27,8 +27,8 @@ export interface Saved {
 }
 
 export class Storage {
-  // For pages that may not keep anything.
-  private memory = "{}";
+  // What could not be kept: the page may not, or has filled up what there is for all of it.
+  private memory: string | undefined;
 
   constructor(private readonly name: string) {}
 
@@ -41,19 +41,22 @@ export class Storage {
   }
 
   save(saved: Saved): void {
-    this.memory = JSON.stringify(saved);
+    const text = JSON.stringify(saved);
     try {
-      localStorage.setItem(this.name, this.memory);
+      localStorage.setItem(this.name, text);
+      this.memory = undefined;
     } catch {
       // Then it lasts as long as the page.
+      this.memory = text;
     }
   }
 
   private text(): string {
+    if (this.memory !== undefined) return this.memory;
     try {
       return localStorage.getItem(this.name) ?? "{}";
     } catch {
-      return this.memory;
+      return "{}";
     }
   }
 }
