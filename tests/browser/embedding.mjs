@@ -162,14 +162,24 @@ test("A page's hostile style sheet does not reach it", async () => {
         };
       });
     });
-  const wanted = await looks();
+  // Once nothing changes any more.
+  const settledLooks = async () => {
+    await page.locator('twinchat-widget .banner:empty').waitFor({ state: 'attached' });
+    for (let before = null; ; ) {
+      const now = await looks();
+      if (JSON.stringify(now) === JSON.stringify(before)) return now;
+      before = now;
+      await page.waitForTimeout(200);
+    }
+  };
+  const wanted = await settledLooks();
   assert.ok(wanted.every(({ width }) => width > 0));
   await page.evaluate(() => sessionStorage.clear());
   await page.goto(scene.site.put('/hostile', url, { head: spite }));
   // Really clicked: nothing lies over it, and it is to be seen.
   await open(page);
   await log(page).getByText('Hello').waitFor();
-  assert.deepEqual(await looks(), wanted);
+  assert.deepEqual(await settledLooks(), wanted);
   await programs.script({ text: 'Unharmed.' });
   await say(page, 'Still there?');
   await shows(page, ['you: Still there?', 'bot: Unharmed.']);
