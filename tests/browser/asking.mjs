@@ -122,7 +122,9 @@ test('A consent that was on its way when the visitor started over is asked for a
   await button(page, 'Start over').click();
   await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
   await shows(page, []);
-  const given = page.waitForResponse('**/sessions/consent/').then((response) => response.finished());
+  const given = page
+    .waitForResponse('**/sessions/consent/')
+    .then((response) => response.finished());
   await consent.continue();
   await given;
   await ask('Anew');

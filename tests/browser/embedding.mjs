@@ -165,7 +165,7 @@ test("A page's hostile style sheet does not reach it", async () => {
   // Once nothing changes any more.
   const settledLooks = async () => {
     await page.locator('twinchat-widget .banner:empty').waitFor({ state: 'attached' });
-    for (let before = null; ; ) {
+    for (let before = null; ;) {
       const now = await looks();
       if (JSON.stringify(now) === JSON.stringify(before)) return now;
       before = now;

@@ -123,12 +123,7 @@ test('A page that has filled up what it may keep has its visitors answered all t
   await programs.script({ text: 'There is room.' }, { text: 'Still.' });
   await answered(page, 'Is there room?');
   await answered(page, 'And now?');
-  await shows(page, [
-    'you: Is there room?',
-    'bot: There is room.',
-    'you: And now?',
-    'bot: Still.',
-  ]);
+  await shows(page, ['you: Is there room?', 'bot: There is room.', 'you: And now?', 'bot: Still.']);
 });
 
 test('A server that cannot be reached is said, and tried again on request', async () => {
