@@ -449,6 +449,28 @@ TEST_CASE("Where the database lets in fewer connections than the pool has, those
   writers.check_all(*store);
 }
 
+TEST_CASE("Who waits for a connection gets one, however many others come and go") {
+  const PostgresDatabase database;
+  const auto store =
+      open_postgres_store(database.url(), {.max_connections = 2, .pool_timeout = 500ms});
+  store->create_session("one", {}, moment());
+  std::atomic<int> failures = 0;
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 32; ++i) {
+    readers.emplace_back([&] {
+      for (int n = 0; n < 1'000; ++n) {
+        try {
+          store->messages("one", {});
+        } catch (const Error&) {
+          ++failures;
+        }
+      }
+    });
+  }
+  readers.clear();
+  CHECK(failures == 0);
+}
+
 TEST_CASE("A statement that could not be planned at first is planned later") {
   const PostgresDatabase database;
   const auto store =

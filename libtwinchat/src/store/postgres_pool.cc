@@ -11,6 +11,8 @@ namespace {
 // Between attempts to connect.
 constexpr std::chrono::milliseconds kShortestPause{20};
 constexpr std::chrono::milliseconds kLongestPause{500};
+// After so long nobody overtakes any more.
+constexpr std::chrono::milliseconds kOvertaken{20};
 
 Error exhausted() {
   return Error(ErrorCode::kUnavailable, "The database has too much to do.",
@@ -43,17 +45,26 @@ Pool::Lease Pool::checkout() {
   const auto begin = Clock::now();
   const auto deadline = begin + options_.checkout;
   std::unique_lock lock(mutex_);
+  auto self = waiters_.end();
+  const auto leave = [&] {
+    if (self == waiters_.end()) return;
+    waiters_.erase(self);
+    self = waiters_.end();
+    if (!idle_.empty()) offer();
+  };
   for (;;) {
-    if (!idle_.empty()) {
+    const auto now = Clock::now();
+    const bool is_first = waiters_.empty() || self == waiters_.begin();
+    if (!idle_.empty() && (is_first || now - waiters_.front().since < kOvertaken)) {
       Member member = std::move(idle_.back());
       idle_.pop_back();
       ++leased_;
       ++counted_.checkouts;
+      leave();
       // Those who came together with this one still need theirs.
-      if (waiting_ > 0) wanted_.notify_one();
+      if (!waiters_.empty()) wanted_.notify_one();
       return Lease(*this, std::move(member));
     }
-    const auto now = Clock::now();
     const auto hopeless_at = [&] {
       return std::max(*failing_since_, answered_at_) + options_.patience;
     };
@@ -61,17 +72,24 @@ Pool::Lease Pool::checkout() {
     // A failure for good from before is not ours: somebody may have mended it.
     const bool refused = failure_ && failure_->is_permanent() && failed_at_ >= begin;
     if (now >= deadline || hopeless || refused) {
+      leave();
       ++counted_.timeouts;
       probe_ = failing_since_.has_value();
       wanted_.notify_one();
       if (failure_) throw Error(*failure_);  // not to be tried again
       throw exhausted();
     }
-    ++waiting_;
+    if (self == waiters_.end()) {
+      self = waiters_.emplace(waiters_.end());
+      self->since = now;
+    }
     wanted_.notify_one();
-    returned_.wait_until(lock, failing_since_ ? std::min(deadline, hopeless_at()) : deadline);
-    --waiting_;
+    self->turn.wait_until(lock, failing_since_ ? std::min(deadline, hopeless_at()) : deadline);
   }
+}
+
+void Pool::offer() noexcept {
+  if (!waiters_.empty()) waiters_.front().turn.notify_one();
 }
 
 void Pool::give_back(Member member) noexcept {
@@ -98,8 +116,8 @@ void Pool::give_back(Member member) noexcept {
       closed.assign(std::make_move_iterator(idle_.begin()), std::make_move_iterator(young));
       idle_.erase(idle_.begin(), young);
     }
+    if (!idle_.empty()) offer();
   }
-  returned_.notify_one();
   wanted_.notify_one();
 }
 
@@ -137,7 +155,7 @@ void Pool::open_connections() {
   for (;;) {
     wanted_.wait(lock, [&] {
       return stopping_ ||
-             (idle_.empty() && leased_ < options_.max_connections && (waiting_ > 0 || probe_));
+             (idle_.empty() && leased_ < options_.max_connections && (!waiters_.empty() || probe_));
     });
     if (stopping_) return;
     probe_ = false;
@@ -160,7 +178,7 @@ void Pool::open_connections() {
       const std::chrono::milliseconds lifetime =
           options_.max_lifetime + std::chrono::milliseconds(chance(-tenth, tenth));
       idle_.push_back({std::move(connection), Clock::now() + lifetime, Clock::now()});
-      returned_.notify_one();
+      offer();
       continue;
     }
     ++counted_.failed;
@@ -169,7 +187,7 @@ void Pool::open_connections() {
     if (!failing_since_) failing_since_ = failed_at_;
     // Goes on by itself until the server is back, unless that is not to be expected.
     probe_ = !failure_->is_permanent();
-    returned_.notify_all();
+    for (Waiter& waiter : waiters_) waiter.turn.notify_one();
     // With jitter, so that many servers do not come back at the same moment.
     wanted_.wait_for(lock, pause + std::chrono::milliseconds(chance(0, pause.count())),
                      [&] { return stopping_; });
@@ -182,7 +200,7 @@ PoolStatistics Pool::statistics() const {
   PoolStatistics statistics = counted_;
   statistics.open = idle_.size() + leased_;
   statistics.in_use = leased_;
-  statistics.waiting = waiting_;
+  statistics.waiting = waiters_.size();
   return statistics;
 }
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -51,6 +52,9 @@ struct PoolStatistics {
 // checkout keeps to its limit whatever the network does. A connection is not asked how it is when
 // it is lent: one that was found broken says that all others of its age may be, and these are
 // closed with it.
+//
+// Who comes takes what is idle, which costs the fewest changes of thread; but once somebody has
+// waited for long, the next connection is theirs.
 //
 // Thread safety: every function may be called from any number of threads at once.
 class Pool {
@@ -102,7 +106,14 @@ class Pool {
   void count_unknown_commit() noexcept;
 
  private:
+  struct Waiter {
+    Clock::time_point since;
+    std::condition_variable turn;
+  };
+
   void give_back(Member member) noexcept;
+  // With mutex_ held: tells who has waited for longest that a connection is idle.
+  void offer() noexcept;
   // The thread's.
   void open_connections();
   std::unique_ptr<Connection> open();
@@ -113,12 +124,11 @@ class Pool {
   std::atomic<bool> plain_{false};
 
   mutable std::mutex mutex_;
-  std::condition_variable returned_;
   std::condition_variable wanted_;
   // All guarded by mutex_.
   std::vector<Member> idle_;  // the one used last at the end
   std::size_t leased_ = 0;
-  std::size_t waiting_ = 0;
+  std::list<Waiter> waiters_;  // the one that came first at the front
   Clock::time_point renewed_ = Clock::time_point::min();
   std::optional<SqlError> failure_;  // of the last attempt to connect
   Clock::time_point failed_at_;      // and when that was
