@@ -10,6 +10,7 @@ import {
   server,
   settled,
   shows,
+  startOver,
   stored,
   visitor,
 } from './scene.mjs';
@@ -119,9 +120,7 @@ test('A consent that was on its way when the visitor started over is asked for a
     await button(page, 'Skip').click();
   }
   const consent = await held;
-  await button(page, 'Start over').click();
-  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
-  await shows(page, []);
+  await startOver(page);
   const given = page
     .waitForResponse('**/sessions/consent/')
     .then((response) => response.finished());

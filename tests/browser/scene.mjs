@@ -159,6 +159,13 @@ async function becomes(page, look, wanted) {
 // Until the conversation is that.
 export const shows = (page, wanted) => becomes(page, spoken, wanted);
 
+// Starts over, until the conversation is empty.
+export async function startOver(page) {
+  await page.getByRole('button', { name: 'Start over', exact: true }).click();
+  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
+  await shows(page, []);
+}
+
 // Until the composer has that in it.
 export const composes = (page, wanted) => becomes(page, () => input(page).inputValue(), wanted);
 

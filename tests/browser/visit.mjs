@@ -11,6 +11,7 @@ import {
   screenshot,
   settled,
   shows,
+  startOver,
   stored,
   visitor,
 } from './scene.mjs';
@@ -148,9 +149,7 @@ test('What a tab has asked for before another one starts over is not shown after
   });
   await late.goto(`${url}/`);
   const history = await held;
-  await page.getByRole('button', { name: 'Start over' }).click();
-  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
-  await shows(page, []);
+  await startOver(page);
   const said = late.waitForResponse('**/messages/**');
   await history.continue();
   await said;
@@ -174,9 +173,7 @@ test('Settings that come after another tab has started over bring nothing old wi
   await late.goto(`${url}/`);
   const settings = await held;
   await history;
-  await page.getByRole('button', { name: 'Start over' }).click();
-  await page.getByRole('group').getByRole('button', { name: 'Start over' }).click();
-  await shows(page, []);
+  await startOver(page);
   await settings.continue();
   await log(late).getByText('Hello').waitFor();
   await shows(late, []);
