@@ -33,6 +33,9 @@ std::vector<std::string> split_list(std::string_view text, char separator);
 // A UUID in its usual form, 8-4-4-4-12 hexadecimal digits.
 bool is_uuid(std::string_view text);
 
+// With each %XX undone; what is no such thing stays as it is.
+std::string percent_decoded(std::string_view text);
+
 // The value of the last parameter of that name in a request target's query ("/path?a=b&c=d"), with
 // + and %XX undone; nullopt when there is none.
 std::optional<std::string> query_value(std::string_view target, std::string_view name);

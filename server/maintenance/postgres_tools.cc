@@ -162,28 +162,6 @@ std::string ask(std::string_view url, const std::string& sql) {
   return std::string(trim(answer));
 }
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-std::string decoded(std::string_view text) {
-  std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-    if (low < 0) {
-      plain += text[i];
-    } else {
-      plain += static_cast<char>(high * 16 + low);
-      i += 2;
-    }
-  }
-  return plain;
-}
-
 }  // namespace
 
 bool is_postgres(std::string_view url) {
@@ -201,7 +179,7 @@ PostgresUrl split_password(std::string_view url) {
   if (at != std::string::npos && at >= begin) {
     const std::size_t colon = text.find(':', begin);
     if (colon != std::string::npos && colon < at) {
-      result.password = decoded(std::string_view(text).substr(colon + 1, at - colon - 1));
+      result.password = percent_decoded(std::string_view(text).substr(colon + 1, at - colon - 1));
       text.erase(colon, at - colon);
     }
   }
@@ -210,7 +188,7 @@ PostgresUrl split_password(std::string_view url) {
     std::string kept;
     for (const std::string& parameter : split_list(text.substr(query + 1), '&')) {
       if (parameter.starts_with("password=")) {
-        result.password = decoded(std::string_view(parameter).substr(9));
+        result.password = percent_decoded(std::string_view(parameter).substr(9));
       } else {
         kept += (kept.empty() ? "?" : "&") + parameter;
       }
